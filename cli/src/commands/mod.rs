@@ -1,0 +1,129 @@
+//! One file a verb. Here: what they share.
+
+mod audio;
+mod frames;
+mod models;
+mod mux;
+mod probe;
+mod process;
+mod sheet;
+mod shell;
+
+use crate::args::{Cli, Command, Common};
+use crate::inputs::{self, Input};
+use crate::output::{Output, Status, complain};
+use crate::progress::Bar;
+use rushes::control::Cancel;
+use rushes::media::Notice;
+use rushes::pipeline::Run;
+use serde::Serialize;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Runs a parsed command line.
+pub fn run(cli: Cli) -> anyhow::Result<Status> {
+    let session = Session::new(&cli.common)?;
+    match &cli.command {
+        Command::Probe(args) => probe::run(&session, args),
+        Command::Frames(args) => frames::run(&session, args),
+        Command::Sheet(args) => sheet::run(&session, args),
+        Command::Audio(args) => audio::run(&session, args),
+        Command::Process(args) => process::run(&session, args),
+        Command::Mux(args) => mux::run(&session, args),
+        Command::Models(args) => models::run(&session, args),
+        Command::Completions(args) => shell::completions(&session, args),
+        Command::Man => shell::man(&session),
+    }
+}
+
+/// What all verbs need: settings, the switch that Ctrl-C sets, and the way of speaking.
+pub struct Session {
+    pub output: Output,
+    pub run: Run,
+}
+
+impl Session {
+    fn new(common: &Common) -> anyhow::Result<Self> {
+        let cancel = Cancel::new();
+        let signal = cancel.clone();
+        ctrlc::set_handler(move || {
+            if signal.is_cancelled() {
+                // Asked twice: leave at once, whatever is half done.
+                complain("stopped");
+                std::process::exit(130);
+            }
+            signal.cancel();
+        })?;
+        let run = Run {
+            limits: common.limits(),
+            cancel,
+            threads: common.threads,
+            force: common.force,
+            on_progress: None,
+        };
+        Ok(Self { output: Output { json: common.json, quiet: common.quiet }, run })
+    }
+
+    /// Does `work` on every input in turn; one that fails is told and does not stop the others.
+    /// Gives each the name its outputs should have.
+    pub fn for_each<T: Serialize>(
+        &self,
+        typed: &[PathBuf],
+        mut work: impl FnMut(&Path, &OsStr, &Run) -> rushes::Result<Shown<T>>,
+    ) -> anyhow::Result<Status> {
+        let inputs: Vec<Input> = inputs::resolve(typed);
+        let names = inputs::output_names(&inputs);
+        let count = inputs.len();
+        let mut status = Status::Ok;
+        for (i, (input, name)) in inputs.into_iter().zip(&names).enumerate() {
+            let done = input.and_then(|path| {
+                let bar = Bar::new(&path, i + 1, count, !self.output.quiet && !self.output.json);
+                let run = Run { on_progress: Some(bar.callback()), ..self.run.clone() };
+                let shown = work(&path, name, &run);
+                drop(bar);
+                shown.map(|shown| (path, shown))
+            });
+            match done {
+                Ok((path, shown)) => {
+                    self.output.notices(&path, &shown.notices);
+                    self.output.data(&shown.text, &shown.record)?;
+                }
+                Err(error) => {
+                    self.output.failure(&error)?;
+                    status = status.and(&error, i == 0 || status != Status::Ok);
+                }
+            }
+            if self.run.cancel.is_cancelled() {
+                return Ok(Status::Cancelled);
+            }
+        }
+        Ok(status)
+    }
+}
+
+/// What a verb shows of one input.
+pub struct Shown<T> {
+    /// For people.
+    pub text: String,
+    /// For programs.
+    pub record: T,
+    /// What was not as it should be.
+    pub notices: Vec<Notice>,
+}
+
+/// The path of one input's output file: `output` itself for a single input that names a file of
+/// a known kind, else a file in the folder `output`.
+pub fn output_file(output: &Path, name: &OsStr, extension: &str, single: bool, is_file: bool) -> PathBuf {
+    if single && is_file && !output.is_dir() {
+        return output.to_path_buf();
+    }
+    let mut file = name.to_os_string();
+    file.push(".");
+    file.push(extension);
+    output.join(file)
+}
+
+/// Whether only one input was typed and it is no folder or pattern.
+pub fn is_single(typed: &[PathBuf]) -> bool {
+    matches!(typed, [one] if !one.is_dir() && (one.exists() || !one.to_string_lossy().contains(['*', '?', '['])))
+}

@@ -1,0 +1,48 @@
+//! A bar on stderr while one input is worked on: how far, how fast, how long still. Only on a
+//! terminal; a log gets no bars.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rushes::Progress;
+use rushes::control::OnProgress;
+use rushes::text::plain;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The bar of one input; gone when dropped.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar for `input`, number `n` of `count`; hidden where `visible` is false or stderr is no
+    /// terminal.
+    pub fn new(input: &Path, n: usize, count: usize, visible: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(
+            Some(1000),
+            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
+        let place = if count > 1 { format!("[{n}/{count}] ") } else { String::new() };
+        bar.set_prefix(format!("{place}{}", plain(&name)));
+        let template = "{prefix} {bar:24} {percent:>3}% {msg} eta {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// What the engine calls.
+    pub fn callback(&self) -> OnProgress {
+        let bar = self.0.clone();
+        Arc::new(move |progress: Progress| {
+            if let Some(share) = progress.fraction() {
+                bar.set_position((share * 1000.0) as u64);
+            }
+            bar.set_message(progress.to_string());
+        })
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

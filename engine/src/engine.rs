@@ -1,0 +1,108 @@
+//! The front door: a library folder and the jobs that fill it.
+
+use crate::control::{Cancel, Progress};
+use crate::error::{Error, Result, Stage};
+use crate::limits::Limits;
+use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
+use crate::pipeline::{Made, Process, ProcessReport, Run};
+use crate::stills::SheetLayout;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An opened library folder. Cheap to clone; jobs on different threads may share it.
+#[derive(Clone)]
+pub struct Engine {
+    library: PathBuf,
+    run: Run,
+}
+
+impl Engine {
+    /// Opens the library in `folder`, made if missing.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Storage`] if the folder cannot be made.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
+        let library = folder.into();
+        std::fs::create_dir_all(&library).map_err(|e| Error::io(Stage::Write, &library, e))?;
+        Ok(Self { library, run: Run::default() })
+    }
+
+    /// Sets what every job of this engine may spend.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.run.limits = limits;
+        self
+    }
+
+    /// Reads what `input` is made of.
+    ///
+    /// # Errors
+    /// As [`probe()`].
+    pub fn probe(&self, input: impl AsRef<Path>) -> Result<MediaInfo> {
+        probe(input.as_ref(), &self.run.limits, &Cancel::new())
+    }
+
+    /// Sets up the main job on `input`; nothing runs before [`ProcessBuilder::run`].
+    pub fn process(&self, input: impl Into<PathBuf>) -> ProcessBuilder<'_> {
+        ProcessBuilder {
+            engine: self,
+            input: input.into(),
+            job: Process::default(),
+            run: self.run.clone(),
+        }
+    }
+}
+
+/// The main job, being set up.
+pub struct ProcessBuilder<'a> {
+    engine: &'a Engine,
+    input: PathBuf,
+    job: Process,
+    run: Run,
+}
+
+impl ProcessBuilder<'_> {
+    /// Chooses the frames that are kept.
+    #[must_use]
+    pub fn frames(mut self, policy: FramePolicy, precision: Precision) -> Self {
+        self.job.frames.policy = policy;
+        self.job.frames.precision = precision;
+        self
+    }
+
+    /// Chooses their size.
+    #[must_use]
+    pub fn frame_size(mut self, size: PictureSize) -> Self {
+        self.job.frames.size = size;
+        self
+    }
+
+    /// Chooses the contact sheet's layout.
+    #[must_use]
+    pub fn sheet(mut self, layout: SheetLayout) -> Self {
+        self.job.sheet = layout;
+        self
+    }
+
+    /// Has progress reported, about ten times a second.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.run.on_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Lets `cancel` stop the job.
+    #[must_use]
+    pub fn cancel(mut self, cancel: &Cancel) -> Self {
+        self.run.cancel = cancel.clone();
+        self
+    }
+
+    /// Runs the job, or finds that it was done before.
+    ///
+    /// # Errors
+    /// As [`Process::run`].
+    pub fn run(self) -> Result<Made<ProcessReport>> {
+        self.job.run(&self.input, &self.engine.library, &self.run)
+    }
+}

@@ -1,0 +1,36 @@
+//! Rushes: raw footage goes in; frames, contact sheets and sound (and by and by transcripts,
+//! shots, searchable clips and finished renders) come out. One decode feeds them all.
+//!
+//! ```no_run
+//! use rushes::{Engine, FramePolicy, Precision, Timestamp};
+//!
+//! let engine = Engine::open("library")?;
+//! let made = engine
+//!     .process("talk.mp4")
+//!     .frames(FramePolicy::Every(Timestamp::from_secs(2)), Precision::Exact)
+//!     .on_progress(|p| eprintln!("{p}"))
+//!     .run()?;
+//! println!("{}", made.output.display());
+//! # Ok::<(), rushes::Error>(())
+//! ```
+//!
+//! The floors, from the ground up (a module uses only floors below its own): `error` `time`
+//! `limits` `control` `text`; `media`; `library` `stills`; `pipeline`; `engine`.
+
+pub mod control;
+pub mod engine;
+pub mod error;
+pub mod library;
+pub mod limits;
+pub mod media;
+pub mod pipeline;
+pub mod stills;
+pub mod text;
+pub mod time;
+
+pub use control::{Cancel, Progress};
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Result};
+pub use limits::Limits;
+pub use media::{FramePolicy, Precision};
+pub use time::{Span, Timestamp};

@@ -1,0 +1,245 @@
+//! Outputs appear whole or not at all: written beside their place under a hidden name, synced,
+//! renamed, and the folder synced. What is dropped unpublished is removed.
+
+use crate::error::{Error, ErrorKind, Result, Stage};
+use rayon::prelude::*;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tempfile::{Builder, NamedTempFile, TempDir};
+
+const PREFIX: &str = ".rushes-";
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+    move |e| Error::io(Stage::Write, path, e)
+}
+
+/// The folder that `target` lies in, made if missing.
+fn parent_of(target: &Path) -> Result<PathBuf> {
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        Some(_) => PathBuf::from("."),
+        None => {
+            return Err(Error::new(ErrorKind::Storage, Stage::Write, "cannot be an output").input(target));
+        }
+    };
+    fs::create_dir_all(&parent).map_err(failed(&parent))?;
+    Ok(parent)
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(failed(path))
+}
+
+/// Refuses an output that is the input, by whatever name.
+///
+/// # Errors
+/// [`ErrorKind::Limit`] (refused) if both are the same file.
+pub fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+    let same = match (fs::metadata(input), fs::metadata(output)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    };
+    if same {
+        return Err(Error::new(ErrorKind::Limit, Stage::Write, "is the input; refusing to overwrite it")
+            .input(output)
+            .hint("choose another output"));
+    }
+    Ok(())
+}
+
+/// A file being written.
+pub struct StagedFile {
+    temp: NamedTempFile,
+    target: PathBuf,
+}
+
+impl StagedFile {
+    /// Will become `target`; its folder is made if missing.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn new(target: &Path) -> Result<Self> {
+        let parent = parent_of(target)?;
+        if target.is_dir() {
+            return Err(Error::new(ErrorKind::Storage, Stage::Write, "is a folder, not a file to write").input(target));
+        }
+        let temp = Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&parent)
+            .map_err(failed(target))?;
+        Ok(Self { temp, target: target.to_path_buf() })
+    }
+
+    /// Another handle on the file, for a writer that wants to own one.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn handle(&self) -> Result<File> {
+        self.temp.as_file().try_clone().map_err(failed(&self.target))
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        std::io::Write::write_all(self.temp.as_file_mut(), bytes).map_err(failed(&self.target))
+    }
+
+    /// Makes it appear under its name, durably.
+    ///
+    /// # Errors
+    /// I/O failures; the hidden file is removed then.
+    pub fn publish(self) -> Result<()> {
+        let Self { temp, target } = self;
+        temp.as_file().sync_all().map_err(failed(&target))?;
+        temp.persist(&target).map_err(|e| Error::io(Stage::Write, &target, e.error))?;
+        sync_dir(&parent_of(&target)?)
+    }
+}
+
+/// A folder being filled.
+pub struct StagedDir {
+    temp: TempDir,
+    target: PathBuf,
+}
+
+impl StagedDir {
+    /// Will become `target`. A folder of that name is only ever replaced if it is empty or
+    /// everything in it was made by this engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] if `target` holds anything else; I/O failures.
+    pub fn new(target: &Path) -> Result<Self> {
+        refuse_foreign(target)?;
+        let temp = Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o777))
+            .tempdir_in(parent_of(target)?)
+            .map_err(failed(target))?;
+        Ok(Self { temp, target: target.to_path_buf() })
+    }
+
+    /// Where to write until it is published.
+    pub fn path(&self) -> &Path {
+        self.temp.path()
+    }
+
+    /// Makes it appear under its name, durably, in place of an older one.
+    ///
+    /// # Errors
+    /// I/O failures; the hidden folder is removed then.
+    pub fn publish(self) -> Result<()> {
+        let Self { temp, target } = self;
+        sync_tree(temp.path())?;
+        if target.exists() {
+            refuse_foreign(&target)?;
+            // Swap in one step; what was there is removed with the temporary folder.
+            renameat_with(CWD, temp.path(), CWD, &target, RenameFlags::EXCHANGE)
+                .or_else(|_| {
+                    let old = temp.path().join(".old");
+                    fs::rename(&target, temp.path().with_extension("old"))?;
+                    fs::rename(temp.path(), &target)?;
+                    fs::remove_dir_all(temp.path().with_extension("old")).or_else(|_| fs::remove_dir_all(old))
+                })
+                .map_err(failed(&target))?;
+        } else {
+            fs::rename(temp.path(), &target).map_err(failed(&target))?;
+        }
+        sync_dir(&parent_of(&target)?)
+    }
+}
+
+/// Syncs all files below `dir`, several at once, then the folders.
+fn sync_tree(dir: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    let mut dirs = vec![dir.to_path_buf()];
+    let mut next = 0;
+    while let Some(dir) = dirs.get(next).cloned() {
+        next += 1;
+        for entry in fs::read_dir(&dir).map_err(failed(&dir))? {
+            let entry = entry.map_err(failed(&dir))?;
+            let kind = entry.file_type().map_err(failed(&dir))?;
+            if kind.is_dir() { dirs.push(entry.path()) } else { files.push(entry.path()) }
+        }
+    }
+    files.par_iter().try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).map_err(failed(path)))?;
+    dirs.iter().rev().try_for_each(|dir| sync_dir(dir))
+}
+
+/// Refuses a folder that holds what this engine did not make.
+fn refuse_foreign(target: &Path) -> Result<()> {
+    let entries = match fs::read_dir(target) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(Stage::Write, target, e)),
+    };
+    let record = super::record::Record::read(&target.join(super::record::MANIFEST));
+    for entry in entries {
+        let name = entry.map_err(failed(target))?.file_name();
+        let known = name == super::record::MANIFEST
+            || record.as_ref().is_some_and(|r| r.names(&name.to_string_lossy()));
+        if !known {
+            return Err(Error::new(
+                ErrorKind::Storage,
+                Stage::Write,
+                format!("exists and holds {}, which rushes did not write", name.to_string_lossy()),
+            )
+            .input(target)
+            .hint("choose another output folder, or move that file away"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_file_or_folder_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        StagedFile::new(&dir.path().join("a")).unwrap().write(b"x").unwrap();
+        fs::write(StagedDir::new(&dir.path().join("b")).unwrap().path().join("c"), "x").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn publishing_replaces_files_and_own_folders_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        for text in ["1", "2"] {
+            let mut staged = StagedFile::new(&file).unwrap();
+            staged.write(text.as_bytes()).unwrap();
+            staged.publish().unwrap();
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "2");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o600, 0o600);
+
+        let target = dir.path().join("d");
+        let staged = StagedDir::new(&target).unwrap();
+        fs::write(staged.path().join("mine"), "x").unwrap();
+        let record = crate::library::Record::of_dir("key", staged.path()).unwrap();
+        fs::write(staged.path().join("manifest.json"), record.to_json()).unwrap();
+        staged.publish().unwrap();
+        // ours alone: may be replaced
+        StagedDir::new(&target).unwrap().publish().unwrap();
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+        fs::write(target.join("diary.txt"), "mine").unwrap();
+        assert_eq!(StagedDir::new(&target).err().unwrap().kind(), ErrorKind::Storage);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn the_input_is_never_the_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&a, "x").unwrap();
+        std::os::unix::fs::symlink(&a, &b).unwrap();
+        assert!(refuse_same_file(&a, &b).is_err());
+        assert!(refuse_same_file(&a, &dir.path().join("c")).is_ok());
+    }
+}

@@ -1,0 +1,47 @@
+//! Media in: probing, decoding once for many consumers, pictures and sound. The only module that
+//! knows FFmpeg.
+//!
+//! An input is opened by [`probe()`] or [`Reading::open`], always as bytes that this module reads
+//! itself, so that no file can make libav open another. See [`Reading`] for how threads and
+//! queues are laid out.
+
+mod allow;
+mod clock;
+mod colour;
+mod decoder;
+mod deinterlace;
+mod editlist;
+mod encode;
+mod frame;
+mod gop;
+mod groups;
+mod info;
+mod input;
+mod mux;
+mod nal;
+mod packet;
+mod picture;
+mod probe;
+mod queue;
+mod reading;
+mod report;
+mod select;
+mod sequence;
+mod sound;
+mod source;
+
+pub use clock::{Splice, SpliceKind, TOLERANCE};
+pub use colour::{Colour, Matrix};
+pub use encode::SoundCodec;
+pub use frame::VideoFrame;
+pub use info::{
+    AudioInfo, Cadence, Chapter, ColourInfo, Edit, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
+    StreamKind, VideoInfo,
+};
+pub use mux::{FilmContainer, Joined, SoundContainer, SoundFile, join};
+pub use picture::{PictureConverter, PictureSize};
+pub use probe::probe;
+pub use reading::{FrameSink, Picked, Reading};
+pub use report::{Notice, ReadReport, SoundReport};
+pub use select::{FramePolicy, Precision};
+pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};

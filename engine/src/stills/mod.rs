@@ -1,0 +1,14 @@
+//! Pictures out: files, contact sheets, sprite sheets with their WebVTT track, animated previews.
+
+mod digits;
+mod encode;
+mod name;
+mod preview;
+mod sheet;
+mod sprite;
+
+pub use encode::PictureFormat;
+pub use name::{NameTemplate, TemplateError};
+pub use preview::{AnimationFormat, animate};
+pub use sheet::{SheetLayout, Tile, contact_sheet};
+pub use sprite::{SpriteLayout, Sprites, sprites};
