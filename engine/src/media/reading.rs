@@ -224,7 +224,7 @@ impl<'a> Reading<'a> {
             return Err(Error::new(ErrorKind::Input, Stage::Decode, "no sound could be decoded")
                 .hint("the file is damaged, cut off or encrypted"));
         }
-        if let Some(stated) = self.info.duration {
+        if let Some(stated) = self.info.duration.filter(|_| !keys_only) {
             let slack = stated.times(1, 50).max(Timestamp::from_secs(1));
             if let Some(at) = tally.ended_at().filter(|at| at.plus(slack) < stated) {
                 report.notices.push(Notice::EndsEarly { at, stated });

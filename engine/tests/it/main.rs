@@ -1,0 +1,7 @@
+//! Tests of the library through its public face, on generated films, hostile bytes and, where
+//! `../shared/data` is there, third-party media with known answers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod conformance;
+mod exact_frames;
+mod sound;
