@@ -83,16 +83,24 @@ pub(super) struct PixelFormat {
     pub rgb: bool,
 }
 
-/// Describes libav's pixel format number; `None` for none or one it does not know.
-pub(super) fn pixel_format(format: i32) -> Option<PixelFormat> {
+/// libav's pixel format of this number; `None` for none or one it does not know.
+pub(super) fn known_format(format: i32) -> Option<ffi::AVPixelFormat> {
     if format < 0 || format >= ffi::AVPixelFormat::AV_PIX_FMT_NB as i32 {
         return None;
     }
-    // SAFETY: pixel formats are numbered without gaps from 0 to AV_PIX_FMT_NB, checked above; the
-    // descriptor is a static table entry or null.
+    // SAFETY: pixel formats are numbered without gaps from 0 to AV_PIX_FMT_NB, checked above.
     #[allow(unsafe_code)]
     unsafe {
-        let format = std::mem::transmute::<i32, ffi::AVPixelFormat>(format);
+        Some(std::mem::transmute::<i32, ffi::AVPixelFormat>(format))
+    }
+}
+
+/// Describes libav's pixel format number; `None` for none or one it does not know.
+pub(super) fn pixel_format(format: i32) -> Option<PixelFormat> {
+    let format = known_format(format)?;
+    // SAFETY: the descriptor is a static table entry or null.
+    #[allow(unsafe_code)]
+    unsafe {
         let descriptor = ffi::av_pix_fmt_desc_get(format).as_ref()?;
         Some(PixelFormat {
             name: text(descriptor.name)?,

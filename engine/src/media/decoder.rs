@@ -90,6 +90,17 @@ impl Decoder {
         Ok(Self { opened, draining: false, damaged: 0 })
     }
 
+    /// Has pictures given that the decoder believes incomplete, marked as such. H.264 decoding
+    /// that starts at a recovery point needs this: libavcodec up to 5.1 at least forgets, while it
+    /// drains, that the point was reached, and drops the last pictures.
+    pub(super) fn give_unrecovered(&mut self) {
+        // SAFETY: the context is ours; the flag is read at each picture.
+        #[allow(unsafe_code)]
+        unsafe {
+            (*self.opened.as_mut_ptr()).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as i32;
+        }
+    }
+
     /// Chooses which of the following packets are worked on.
     pub(super) fn set_effort(&mut self, effort: Effort) {
         self.opened.skip_frame(match effort {

@@ -3,9 +3,10 @@
 use super::colour::{Colour, pixel_format};
 use super::info::Rotation;
 use super::probe::display_size;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::time::Timestamp;
 use ffmpeg_next as ffmpeg;
-use ffmpeg::{Rational, frame};
+use ffmpeg::{Rational, ffi, frame};
 
 /// What is the same for all pictures of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +105,34 @@ impl VideoFrame {
         pixel_format(self.raw_format()).map(|format| format.name)
     }
 
+    /// Appends its code values as they were decoded to `out`: plane after plane (luma, both chroma,
+    /// alpha where there is one), rows packed tightly.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for formats that are not planar with 8 bits a component.
+    pub fn copy_planes(&self, out: &mut Vec<u8>) -> Result<()> {
+        for plane in planar8(&self.raw).ok_or_else(|| self.not_planar())? {
+            for y in 0..plane.height {
+                // SAFETY: `planar8` gives planes of this frame, which is borrowed: `height` rows,
+                // `stride` bytes from one to the next (backward where negative), each of at least
+                // `width` bytes.
+                #[allow(unsafe_code)]
+                let row = unsafe {
+                    let start = plane.data.offset(y as isize * plane.stride);
+                    std::slice::from_raw_parts(start, plane.width)
+                };
+                out.extend_from_slice(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn not_planar(&self) -> Error {
+        let name = self.pixel_format_name().unwrap_or_else(|| "unknown".into());
+        let what = format!("pixel format {name} is not planar with 8 bits");
+        Error::new(ErrorKind::Unsupported, Stage::Convert, what)
+    }
+
     /// Whether transfer or primaries mark it as high dynamic range (PQ or HLG).
     pub fn is_hdr(&self) -> bool {
         use ffmpeg::color::TransferCharacteristic as Transfer;
@@ -123,6 +152,59 @@ impl VideoFrame {
 
     /// Bytes its planes take, about.
     pub(super) fn bytes(&self) -> u64 {
-        (0..self.raw.planes()).map(|i| self.raw.data(i).len() as u64).sum()
+        // SAFETY: the frame is valid for as long as `self.raw` lives; plain fields are read. Not
+        // by `data()` of ffmpeg-next, which takes a negative stride (bottom-up rows) for a huge
+        // one.
+        #[allow(unsafe_code)]
+        let strides = unsafe { (*self.raw.as_ptr()).linesize };
+        strides.iter().map(|s| u64::from(s.unsigned_abs()) * u64::from(self.height())).sum()
     }
+}
+
+/// One plane of a picture, a byte to a sample.
+struct Plane {
+    data: *const u8,
+    stride: isize,
+    width: usize,
+    height: usize,
+}
+
+/// The planes of a picture that has one 8-bit component in each; `None` for any other.
+fn planar8(raw: &frame::Video) -> Option<Vec<Plane>> {
+    const PLAIN: u32 = ffi::AV_PIX_FMT_FLAG_PAL
+        | ffi::AV_PIX_FMT_FLAG_BITSTREAM
+        | ffi::AV_PIX_FMT_FLAG_HWACCEL
+        | ffi::AV_PIX_FMT_FLAG_BAYER;
+    // SAFETY: the frame is valid while borrowed and its format one of libav's, whose descriptor is
+    // a static table entry or null; plain fields are read.
+    #[allow(unsafe_code)]
+    let (frame, described) = unsafe {
+        let frame = &*raw.as_ptr();
+        let format = super::colour::known_format(frame.format)?;
+        (frame, ffi::av_pix_fmt_desc_get(format).as_ref()?)
+    };
+    if described.flags & u64::from(PLAIN) != 0 {
+        return None;
+    }
+    let components = described.comp.iter().take(usize::from(described.nb_components)).enumerate();
+    components
+        .map(|(i, component)| {
+            let plane = usize::try_from(component.plane).ok().filter(|plane| *plane == i)?;
+            let plain = component.depth == 8 && component.step == 1 && component.offset == 0;
+            let (w, h) = match i {
+                1 | 2 => (described.log2_chroma_w, described.log2_chroma_h),
+                _ => (0, 0),
+            };
+            let (width, height) = (raw.width().div_ceil(1 << w), raw.height().div_ceil(1 << h));
+            let stride = isize::try_from(frame.linesize[plane]).ok()?;
+            let data = frame.data[plane].cast_const();
+            let whole = !data.is_null() && stride.unsigned_abs() >= width as usize;
+            (plain && whole).then_some(Plane {
+                data,
+                stride,
+                width: width as usize,
+                height: height as usize,
+            })
+        })
+        .collect()
 }

@@ -69,8 +69,8 @@ pub(super) struct Planner<P> {
     tail: Vec<Arc<P>>,
     /// The keyframe's tick of the group being collected.
     key: i64,
-    /// Whether the group's leading pictures can be decoded only by an unbroken decoder, so that
-    /// they belong to the group before. Not so at the very start of the stream.
+    /// Whether leading pictures are left out: they were planned with the group before, or a seek
+    /// has lost what they refer to. Not so at the very start of the stream.
     drop_leading: bool,
     /// Whether parts of this group were given out already.
     begun: bool,
@@ -164,6 +164,9 @@ impl<P: Coded> Planner<P> {
             }
             self.key = packet.tick().unwrap_or(i64::MIN);
         }
+        if self.drop_leading && packet.tick().is_some_and(|tick| tick < self.key) {
+            return None;
+        }
         self.bytes += packet.size();
         self.group.push(packet);
         let full = self.bytes > self.limit.bytes || self.group.len() > self.limit.packets;
@@ -172,6 +175,7 @@ impl<P: Coded> Planner<P> {
 
     fn start_next(&mut self) {
         self.group = std::mem::take(&mut self.tail);
+        self.group.truncate(1);
         self.bytes = self.group.iter().map(|p| p.size()).sum();
         self.key = self.group.first().and_then(|p| p.tick()).unwrap_or(i64::MIN);
         self.drop_leading = true;
@@ -201,12 +205,7 @@ impl<P: Coded> Planner<P> {
         let own = group.len();
         let shown_here = |packet: &Arc<P>| packet.tick().is_some_and(|tick| tick < end);
         let all: Vec<Arc<P>> = group.into_iter().chain(self.tail.iter().cloned()).collect();
-        let leading = |packet: &Arc<P>| packet.tick().is_some_and(|tick| tick < self.key);
-        let usable = |i: usize, packet: &Arc<P>| {
-            !packet.is_hidden()
-                && (i < own || shown_here(packet))
-                && !(self.drop_leading && first && i > 0 && i < own && leading(packet))
-        };
+        let usable = |i: usize, packet: &Arc<P>| !packet.is_hidden() && (i < own || shown_here(packet));
         let untimed = all.iter().any(|packet| packet.tick().is_none());
         let mut wanted = vec![untimed && own == all.len(); all.len()];
         let mut reach = 0;
@@ -226,9 +225,6 @@ impl<P: Coded> Planner<P> {
             .into_iter()
             .take(keep)
             .enumerate()
-            .filter(|(i, packet)| {
-                !(self.drop_leading && first && *i > 0 && *i < own && leading(packet))
-            })
             .map(|(i, packet)| (packet, effort(wanted[i])))
             .collect();
         Some(Part { packets, targets, first, last: true })
@@ -244,10 +240,7 @@ impl<P: Coded> Planner<P> {
         let given = std::mem::replace(&mut self.group, held);
         self.bytes = self.group.iter().map(|p| p.size()).sum();
         let first = !std::mem::replace(&mut self.begun, true);
-        let leading = |packet: &Arc<P>| packet.tick().is_some_and(|tick| tick < self.key);
-        let usable = |i: usize, packet: &Arc<P>| {
-            !packet.is_hidden() && !(self.drop_leading && first && i > 0 && leading(packet))
-        };
+        let usable = |_: usize, packet: &Arc<P>| !packet.is_hidden();
         // A picture near the cut may be the one shown at a time that is settled only later.
         let mut wanted: Vec<bool> =
             given.iter().map(|p| p.tick().is_none_or(|tick| tick >= settled)).collect();
@@ -264,7 +257,6 @@ impl<P: Coded> Planner<P> {
         let packets = given
             .into_iter()
             .enumerate()
-            .filter(|(i, packet)| !(self.drop_leading && first && *i > 0 && leading(packet)))
             .map(|(i, packet)| (packet, effort(wanted[i])))
             .collect();
         Some(Part { packets, targets, first, last: false })

@@ -50,9 +50,12 @@ impl<'a> Groups<'a> {
                     scope.spawn(move || {
                         let _abort = AbortOnDrop(queue);
                         context.failure.catch(|| {
+                            let mut decoder = Decoder::open(parameters, clock.base, NonZeroUsize::MIN, context.limits)?;
+                            decoder.give_unrecovered();
                             Worker {
-                                decoder: Decoder::open(parameters, clock.base, NonZeroUsize::MIN, context.limits)?,
+                                decoder,
                                 config: None,
+                                key: i64::MIN,
                                 context,
                                 clock,
                                 look,
@@ -301,6 +304,8 @@ impl Picker {
 struct Worker<'a> {
     decoder: Decoder,
     config: Option<Arc<[u8]>>,
+    /// Tick of the group's keyframe.
+    key: i64,
     context: VideoContext<'a>,
     clock: super::select::StreamClock,
     look: super::frame::StreamLook,
@@ -323,6 +328,7 @@ impl Worker<'_> {
 
     fn part(&mut self, part: Part<CodedPacket>, picker: &mut Picker) -> Result<()> {
         if part.first {
+            self.key = part.packets.first().and_then(|(key, _)| key.tick()).unwrap_or(i64::MIN);
             self.decoder.flush();
         }
         picker.expect(part.targets);
@@ -349,6 +355,10 @@ impl Worker<'_> {
             let context = self.context;
             context.count(raw.width(), raw.height())?;
             let Some(tick) = raw.timestamp() else { continue };
+            // Leading pictures at the start of the stream refer to what is not there.
+            if raw.is_corrupt() && tick < self.key {
+                continue;
+            }
             let frame = Arc::new(VideoFrame::new(raw, tick, self.clock.time(tick), self.look));
             let shape = (frame.width(), frame.height(), frame.raw_format());
             if self.shape.replace(shape) != Some(shape) {

@@ -67,6 +67,9 @@ pub struct Reading<'a> {
     limits: Limits,
     threads: NonZeroUsize,
     deinterlace: bool,
+    /// Streams asked for by index.
+    video: Option<usize>,
+    audio: Option<usize>,
     frames: Vec<FrameRequest<'a>>,
     sound: Vec<SoundRequest<'a>>,
     progress: Option<OnProgress>,
@@ -86,6 +89,8 @@ impl<'a> Reading<'a> {
             limits: limits.clone(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             deinterlace: false,
+            video: None,
+            audio: None,
             frames: Vec::new(),
             sound: Vec::new(),
             progress: None,
@@ -125,6 +130,21 @@ impl<'a> Reading<'a> {
         self
     }
 
+    /// Takes the frames of this stream (its index in [`MediaInfo::streams`]) instead of the main
+    /// video stream's.
+    #[must_use]
+    pub fn video_stream(mut self, index: usize) -> Self {
+        self.video = Some(index);
+        self
+    }
+
+    /// Takes the sound of this stream instead of the main audio stream's.
+    #[must_use]
+    pub fn audio_stream(mut self, index: usize) -> Self {
+        self.audio = Some(index);
+        self
+    }
+
     /// Has progress reported, about ten times a second.
     #[must_use]
     pub fn on_progress(mut self, progress: OnProgress) -> Self {
@@ -148,7 +168,7 @@ impl<'a> Reading<'a> {
 
     fn read(mut self, frames: &[FrameRequest<'_>], sound: Vec<SoundRequest<'_>>, tally: &Tally) -> Result<ReadReport> {
         let video = if frames.is_empty() { None } else { Some(self.video_plan(frames)?) };
-        let audio = if sound.is_empty() { None } else { Some(self.audio_stream()?) };
+        let audio = if sound.is_empty() { None } else { Some(self.audio_plan()?) };
         let audio_index = audio.as_ref().map(|a| a.index);
         let keys_only = video.as_ref().is_some_and(|v| !v.in_sequence && v.schedule.keys_suffice());
         let video_index = video.as_ref().map(|v| v.index);
@@ -238,7 +258,8 @@ impl<'a> Reading<'a> {
             Error::new(ErrorKind::Input, Stage::Decode, "holds no moving pictures")
                 .hint("sound-only files have no frames to extract")
         };
-        let stream = self.info.video().ok_or_else(missing)?;
+        let chosen = self.video.map_or_else(|| self.info.video(), |i| self.info.streams.get(i));
+        let stream = chosen.ok_or_else(missing)?;
         let StreamKind::Video(video) = &stream.kind else { return Err(missing()) };
         let index = stream.index;
         let parameters = self.input.parameters(index).ok_or_else(missing)?;
@@ -265,12 +286,14 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn audio_stream(&self) -> Result<AudioStream> {
+    fn audio_plan(&self) -> Result<AudioStream> {
         let missing = || {
             Error::new(ErrorKind::Input, Stage::Decode, "holds no sound")
                 .hint("ask for its frames only, or give another file")
         };
-        let stream = self.info.audio().ok_or_else(missing)?;
+        let chosen = self.audio.map_or_else(|| self.info.audio(), |i| self.info.streams.get(i));
+        let is_sound = |s: &&StreamInfo| matches!(s.kind, StreamKind::Audio(_));
+        let stream = chosen.filter(is_sound).ok_or_else(missing)?;
         Ok(AudioStream {
             index: stream.index,
             parameters: self.input.parameters(stream.index).ok_or_else(missing)?,
