@@ -1,5 +1,13 @@
 //! Tests of the `rushes` binary as people and scripts meet it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(missing_docs)]
 
+mod again;
+mod damage;
 mod hostile;
+mod names;
+mod pipes;
+mod runs;
+mod signals;
+mod support;
 mod verbs;

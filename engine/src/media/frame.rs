@@ -171,10 +171,10 @@ struct Plane {
 
 /// The planes of a picture that has one 8-bit component in each; `None` for any other.
 fn planar8(raw: &frame::Video) -> Option<Vec<Plane>> {
-    const PLAIN: u32 = ffi::AV_PIX_FMT_FLAG_PAL
+    const SPECIAL: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
         | ffi::AV_PIX_FMT_FLAG_BITSTREAM
         | ffi::AV_PIX_FMT_FLAG_HWACCEL
-        | ffi::AV_PIX_FMT_FLAG_BAYER;
+        | ffi::AV_PIX_FMT_FLAG_BAYER) as u64;
     // SAFETY: the frame is valid while borrowed and its format one of libav's, whose descriptor is
     // a static table entry or null; plain fields are read.
     #[allow(unsafe_code)]
@@ -183,7 +183,7 @@ fn planar8(raw: &frame::Video) -> Option<Vec<Plane>> {
         let format = super::colour::known_format(frame.format)?;
         (frame, ffi::av_pix_fmt_desc_get(format).as_ref()?)
     };
-    if described.flags & u64::from(PLAIN) != 0 {
+    if described.flags & SPECIAL != 0 {
         return None;
     }
     let components = described.comp.iter().take(usize::from(described.nb_components)).enumerate();

@@ -343,6 +343,10 @@ impl Resampler {
             let failed = |code: i32| libav_error(ffmpeg::Error::from(code), Stage::Convert);
             let Some(context) = ptr::NonNull::new(context) else { return Err(failed(code)) };
             let resampler = Self { context, channels: usize::from(shape.channels) };
+            // A row of the mixing matrix sums up to at most 1, so that nothing clips when it is
+            // written; for floats libswresample would leave it at up to 3.4.
+            let limit = c"rematrix_maxval".as_ptr();
+            let code = if code < 0 { code } else { ffi::av_opt_set_double(context.as_ptr().cast(), limit, 1.0, 0) };
             let code = if code < 0 { code } else { ffi::swr_init(context.as_ptr()) };
             if code < 0 { Err(failed(code)) } else { Ok(resampler) }
         }

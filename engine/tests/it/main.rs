@@ -2,6 +2,10 @@
 //! `../shared/data` is there, third-party media with known answers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bounds;
 mod conformance;
 mod exact_frames;
+mod probe;
+mod shapes;
 mod sound;
+mod support;
