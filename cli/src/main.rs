@@ -8,6 +8,8 @@ mod output;
 mod progress;
 
 use clap::Parser;
+use rushes::text::plain;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,12 +17,13 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(status) => status.code(),
         Err(error) => {
+            let failure = output::output_failure(&error);
             // The reader of our output has gone: nothing is wrong.
-            if output::is_broken_pipe(&error) {
+            if failure.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) {
                 return ExitCode::SUCCESS;
             }
-            output::complain(&format!("{error:#}"));
-            output::Status::Usage.code()
+            output::complain(&plain(&format!("{error:#}")));
+            failure.map_or(output::Status::Usage, output::Status::of_output).code()
         }
     }
 }

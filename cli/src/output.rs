@@ -43,9 +43,25 @@ impl Status {
         }
     }
 
+    /// The status of a run that failed to give its data to whoever reads its output.
+    pub fn of_output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Resource,
+            _ => Self::SomeFailed,
+        }
+    }
+
+    /// The status after one more success: whatever failed before, it was not everything.
+    pub fn and_success(self) -> Self {
+        match self {
+            Self::Ok | Self::Cancelled => self,
+            _ => Self::SomeFailed,
+        }
+    }
+
     /// The status after one more failure: its own code while all failures agree and nothing
     /// succeeded, else "some inputs failed"; a cancelled run is a cancelled run.
-    pub fn and(self, error: &Error, alone: bool) -> Self {
+    pub fn and_failure(self, error: &Error, alone: bool) -> Self {
         let new = Self::of(error.kind());
         match (self, new) {
             (_, Self::Cancelled) | (Self::Cancelled, _) => Self::Cancelled,
@@ -133,11 +149,9 @@ pub fn complain(text: &str) {
     say(&format!("rushes: {text}"));
 }
 
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+/// The I/O failure behind an error: outside the engine only writing to stdout has any.
+pub fn output_failure(error: &anyhow::Error) -> Option<&io::Error> {
+    error.chain().find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]
@@ -149,9 +163,14 @@ mod tests {
     fn codes_agree_or_say_some_failed() {
         let error = |kind| Error::new(kind, Stage::Open, "x");
         let (limit, input) = (error(ErrorKind::Limit), error(ErrorKind::Input));
-        assert_eq!(Status::Ok.and(&limit, true), Status::Refused);
-        assert_eq!(Status::Ok.and(&limit, false), Status::SomeFailed);
-        assert_eq!(Status::Refused.and(&input, true), Status::SomeFailed);
-        assert_eq!(Status::Refused.and(&error(ErrorKind::Cancelled), true), Status::Cancelled);
+        assert_eq!(Status::Ok.and_failure(&limit, true), Status::Refused);
+        assert_eq!(Status::Ok.and_failure(&limit, false), Status::SomeFailed);
+        assert_eq!(Status::Refused.and_failure(&input, true), Status::SomeFailed);
+        assert_eq!(Status::Refused.and_success(), Status::SomeFailed);
+        assert_eq!(Status::Ok.and_success(), Status::Ok);
+        assert_eq!(
+            Status::Refused.and_failure(&error(ErrorKind::Cancelled), true),
+            Status::Cancelled
+        );
     }
 }

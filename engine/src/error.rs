@@ -136,7 +136,9 @@ impl Error {
             Io::NotFound if stage != Stage::Write => "check the path",
             Io::PermissionDenied => "check the permissions",
             Io::StorageFull | Io::QuotaExceeded => "free some space and run it again",
-            _ if kind == ErrorKind::Resource => "close other programs or raise the limit, then retry",
+            _ if kind == ErrorKind::Resource => {
+                "close other programs or raise the limit, then retry"
+            }
             _ => "",
         };
         let message = error.to_string();

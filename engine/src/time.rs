@@ -258,7 +258,10 @@ impl FromStr for Timestamp {
             let (num, den) = decimal(parts.next().ok_or(ParseTimeError)?)?;
             let minutes = digits(parts.next().ok_or(ParseTimeError)?)?;
             let hours = parts.next().map_or(Ok(0), digits)?;
-            if parts.next().is_some() || num >= 60 * den || (minutes >= 60 && text.matches(':').count() > 1) {
+            if parts.next().is_some()
+                || num >= 60 * den
+                || (minutes >= 60 && text.matches(':').count() > 1)
+            {
                 return Err(ParseTimeError);
             }
             (num + (hours * 3600 + minutes * 60) * den, den)
@@ -278,7 +281,11 @@ impl FromStr for Timestamp {
             return Err(ParseTimeError);
         }
         let time = Self::from_fraction(if negative { -num } else { num }, den);
-        if time.ticks == i64::MAX || time.ticks == i64::MIN { Err(ParseTimeError) } else { Ok(time) }
+        if time.ticks == i64::MAX || time.ticks == i64::MIN {
+            Err(ParseTimeError)
+        } else {
+            Ok(time)
+        }
     }
 }
 
@@ -370,14 +377,37 @@ mod tests {
     fn forms_of_a_time() {
         let base = TimeBase::new(1, 1000).unwrap();
         for (text, millis) in [
-            ("12.4s", 12_400), ("12.4", 12_400), ("500ms", 500), ("2m", 120_000),
-            ("00:01:02.5", 62_500), ("90:00", 5_400_000), ("1.5h", 5_400_000), ("-1s", -1000), (".5", 500),
+            ("12.4s", 12_400),
+            ("12.4", 12_400),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("00:01:02.5", 62_500),
+            ("90:00", 5_400_000),
+            ("1.5h", 5_400_000),
+            ("-1s", -1000),
+            (".5", 500),
         ] {
             assert_eq!(parse(text), Timestamp::new(millis, base), "{text}");
         }
         assert_eq!(parse("1001/30000"), Timestamp::new(1001, TimeBase::new(1, 30000).unwrap()));
-        for bad in ["", "s", "1/0", "abc", "1:2:3:4", "0:61", "1e9", "∞", "nan", "1.", "12.4x", "9999999999999s", "--1"] {
-            if bad == "1." { continue }
+        for bad in [
+            "",
+            "s",
+            "1/0",
+            "abc",
+            "1:2:3:4",
+            "0:61",
+            "1e9",
+            "∞",
+            "nan",
+            "1.",
+            "12.4x",
+            "9999999999999s",
+            "--1",
+        ] {
+            if bad == "1." {
+                continue;
+            }
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

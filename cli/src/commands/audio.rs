@@ -33,7 +33,10 @@ pub fn run(session: &Session, args: &Audio) -> anyhow::Result<Status> {
         ("", SoundContainer::Flac) => "flac",
         (extension, _) => extension,
     };
-    let job = ExtractAudio { format: SoundFormat { rate: args.rate, channels: args.channels() }, container };
+    let job = ExtractAudio {
+        format: SoundFormat { rate: args.rate, channels: args.channels() },
+        container,
+    };
     let single = is_single(&args.inputs);
     session.for_each(&args.inputs, |input, name, run| {
         let output = output_file(&args.output, name, extension, single, named.is_some());

@@ -87,10 +87,12 @@ impl Session {
                 Ok((path, shown)) => {
                     self.output.notices(&path, &shown.notices);
                     self.output.data(&shown.text, &shown.record)?;
+                    status = status.and_success();
                 }
                 Err(error) => {
                     self.output.failure(&error)?;
-                    status = status.and(&error, i == 0 || status != Status::Ok);
+                    let alone = i == 0 || status != Status::Ok;
+                    status = status.and_failure(&error, alone);
                 }
             }
             if self.run.cancel.is_cancelled() {
@@ -113,7 +115,13 @@ pub struct Shown<T> {
 
 /// The path of one input's output file: `output` itself for a single input that names a file of
 /// a known kind, else a file in the folder `output`.
-pub fn output_file(output: &Path, name: &OsStr, extension: &str, single: bool, is_file: bool) -> PathBuf {
+pub fn output_file(
+    output: &Path,
+    name: &OsStr,
+    extension: &str,
+    single: bool,
+    is_file: bool,
+) -> PathBuf {
     if single && is_file && !output.is_dir() {
         return output.to_path_buf();
     }

@@ -40,7 +40,8 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
     let mut status = Status::Ok;
     for name in names {
         let done = catalogue.get(name).and_then(|artefact| {
-            let paths = if pull { fetch(session, &store, artefact) } else { store.verify(artefact) };
+            let paths =
+                if pull { fetch(session, &store, artefact) } else { store.verify(artefact) };
             paths.map(|paths| (artefact, paths))
         });
         match done {
@@ -58,7 +59,11 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-fn fetch(session: &Session, store: &Store, artefact: &Artefact) -> Result<Vec<PathBuf>, ModelsError> {
+fn fetch(
+    session: &Session,
+    store: &Store,
+    artefact: &Artefact,
+) -> Result<Vec<PathBuf>, ModelsError> {
     let mut told = false;
     store.pull(artefact, |progress| {
         if let Progress::Fetching { source, .. } = progress
@@ -67,16 +72,31 @@ fn fetch(session: &Session, store: &Store, artefact: &Artefact) -> Result<Vec<Pa
         {
             crate::output::say(&format!("fetching {} from {source}", artefact.name));
         }
-        if session.run.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if session.run.cancel.is_cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })
 }
 
 /// A listing shows a table row; otherwise the paths, one a line.
-fn show(session: &Session, artefact: &Artefact, paths: &[PathBuf], listing: bool) -> anyhow::Result<()> {
+fn show(
+    session: &Session,
+    artefact: &Artefact,
+    paths: &[PathBuf],
+    listing: bool,
+) -> anyhow::Result<()> {
     let bytes = artefact.files.iter().map(|f| f.bytes).sum();
     let text = if listing {
         let here = if paths.is_empty() { "-" } else { "here" };
-        format!("{:<24} {:<10} {:>11} {:<16} {here}", artefact.name, artefact.task.as_str(), bytes, artefact.licence)
+        format!(
+            "{:<24} {:<10} {:>11} {:<16} {here}",
+            artefact.name,
+            artefact.task.as_str(),
+            bytes,
+            artefact.licence
+        )
     } else {
         paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join("\n")
     };

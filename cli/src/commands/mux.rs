@@ -23,12 +23,15 @@ pub fn run(session: &Session, args: &Mux) -> anyhow::Result<Status> {
         .ok_or_else(|| anyhow::anyhow!("{}: name it .mp4 or .mkv", args.output.display()))?;
     session.for_each(std::slice::from_ref(&args.film), |film, _, run| {
         if !args.audio.exists() {
-            return Err(Error::new(ErrorKind::Input, Stage::Open, "no such file").input(&args.audio));
+            return Err(
+                Error::new(ErrorKind::Input, Stage::Open, "no such file").input(&args.audio)
+            );
         }
         refuse_same_file(film, &args.output)?;
         refuse_same_file(&args.audio, &args.output)?;
         let staged = StagedFile::new(&args.output)?;
-        let joined = join(film, &args.audio, staged.handle()?, container, &run.limits, &run.cancel)?;
+        let joined =
+            join(film, &args.audio, staged.handle()?, container, &run.limits, &run.cancel)?;
         run.cancel.check(Stage::Write)?;
         staged.publish()?;
         let record = Record {
@@ -39,7 +42,10 @@ pub fn run(session: &Session, args: &Mux) -> anyhow::Result<Status> {
             audio_samples: joined.samples,
         };
         let shown = plain(&record.output).into_owned();
-        let text = format!("{shown}: {} pictures copied, {} samples of sound", joined.video_packets, joined.samples);
+        let text = format!(
+            "{shown}: {} pictures copied, {} samples of sound",
+            joined.video_packets, joined.samples
+        );
         Ok(Shown { text, record, notices: Vec::new() })
     })
 }

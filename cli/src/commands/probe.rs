@@ -3,7 +3,9 @@
 use super::{Session, Shown};
 use crate::args::Probe;
 use crate::output::Status;
-use rushes::media::{AudioInfo, Cadence, MediaInfo, Scan, StreamInfo, StreamKind, VideoInfo, probe};
+use rushes::media::{
+    AudioInfo, Cadence, MediaInfo, Scan, StreamInfo, StreamKind, VideoInfo, probe,
+};
 use rushes::text::plain;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,7 +32,11 @@ pub fn run(session: &Session, args: &Probe) -> anyhow::Result<Status> {
         let media = probe(input, &run.limits, &run.cancel)?;
         let name = input.to_string_lossy().into_owned();
         let text = table(&name, &media);
-        Ok(Shown { text, record: Record { r#type: "media", input: name, media }, notices: Vec::new() })
+        Ok(Shown {
+            text,
+            record: Record { r#type: "media", input: name, media },
+            notices: Vec::new(),
+        })
     })
 }
 
@@ -44,7 +50,12 @@ fn table(input: &str, media: &MediaInfo) -> String {
     let mut line = |label: &str, value: String| {
         if !value.is_empty() {
             // Writing to a String cannot fail.
-            let _ = write!(text, "{}{label:<12} {}", if label == "file" { "" } else { "\n" }, plain(&value));
+            let _ = write!(
+                text,
+                "{}{label:<12} {}",
+                if label == "file" { "" } else { "\n" },
+                plain(&value)
+            );
         }
     };
     line("file", input.to_owned());
@@ -59,7 +70,15 @@ fn table(input: &str, media: &MediaInfo) -> String {
         line(&format!("stream {}", stream.index), stream_text(stream));
     }
     for chapter in &media.chapters {
-        line("chapter", format!("{} to {} {}", chapter.span.start, chapter.span.end, chapter.title.clone().unwrap_or_default()));
+        line(
+            "chapter",
+            format!(
+                "{} to {} {}",
+                chapter.span.start,
+                chapter.span.end,
+                chapter.title.clone().unwrap_or_default()
+            ),
+        );
     }
     for (key, value) in &media.tags {
         line("tag", format!("{key}: {}", value.chars().take(200).collect::<String>()));
@@ -98,7 +117,15 @@ fn stream_text(stream: &StreamInfo) -> String {
     if !stream.edit_list.is_empty() {
         parts.push(format!("edit list of {}", stream.edit_list.len()));
     }
-    for (flag, word) in [(stream.default, "default"), (stream.forced, "forced"), (!stream.decodable && !matches!(stream.kind, StreamKind::Data | StreamKind::Attachment { .. }), "NOT DECODABLE")] {
+    for (flag, word) in [
+        (stream.default, "default"),
+        (stream.forced, "forced"),
+        (
+            !stream.decodable
+                && !matches!(stream.kind, StreamKind::Data | StreamKind::Attachment { .. }),
+            "NOT DECODABLE",
+        ),
+    ] {
         if flag {
             parts.push(word.to_owned());
         }
@@ -114,7 +141,10 @@ fn video_text(video: &VideoInfo, parts: &mut Vec<String>) {
     let turn = u32::from(video.rotation);
     if turn != 0 || video.mirrored {
         let mirror = if video.mirrored { ", mirrored" } else { "" };
-        parts.push(format!("turn {turn}°{mirror}, shown {}x{}", video.display_width, video.display_height));
+        parts.push(format!(
+            "turn {turn}°{mirror}, shown {}x{}",
+            video.display_width, video.display_height
+        ));
     }
     parts.extend(video.frame_rate.as_ref().map(|rate| format!("{rate} fps")));
     match video.cadence {
@@ -138,7 +168,11 @@ fn video_text(video: &VideoInfo, parts: &mut Vec<String>) {
 
 fn audio_text(audio: &AudioInfo, parts: &mut Vec<String>) {
     parts.push(format!("{} Hz", audio.sample_rate));
-    parts.push(if audio.layout.is_empty() { format!("{} channels", audio.channels) } else { audio.layout.clone() });
+    parts.push(if audio.layout.is_empty() {
+        format!("{} channels", audio.channels)
+    } else {
+        audio.layout.clone()
+    });
     parts.extend(audio.bit_depth.map(|bits| format!("{bits} bit")));
 }
 
@@ -148,6 +182,10 @@ mod tests {
     fn the_published_schema_is_this_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/probe.schema.json");
         let published = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(published, super::schema().unwrap(), "run: rushes probe --schema > docs/schema/probe.schema.json");
+        assert_eq!(
+            published,
+            super::schema().unwrap(),
+            "run: rushes probe --schema > docs/schema/probe.schema.json"
+        );
     }
 }

@@ -46,7 +46,11 @@ pub fn run(session: &Session, args: &Sheet) -> anyhow::Result<Status> {
                 rows: args.rows.unwrap_or(side(None, 10)),
                 format: PictureFormat::JPEG,
             };
-            (SheetKind::Sprites { layout, width: side(args.tile_width, 160), every: args.every }, "", true)
+            (
+                SheetKind::Sprites { layout, width: side(args.tile_width, 160), every: args.every },
+                "",
+                true,
+            )
         }
         SheetChoice::Preview => {
             let format = animation.unwrap_or(AnimationFormat::WebP);
@@ -62,6 +66,11 @@ pub fn run(session: &Session, args: &Sheet) -> anyhow::Result<Status> {
     };
     let precision = if args.exact { Precision::Exact } else { Precision::Snap };
     let job = MakeSheet { kind, precision };
+    let wanted = match (&job.kind, job.precision) {
+        (SheetKind::Contact { layout, .. }, Precision::Snap) => layout.count()?.get() as usize,
+        (SheetKind::Preview { count, .. }, Precision::Snap) => count.get() as usize,
+        _ => 0,
+    };
     let single = is_single(&args.inputs);
     session.for_each(&args.inputs, |input, name, run| {
         let output = match args.kind {
@@ -72,6 +81,9 @@ pub fn run(session: &Session, args: &Sheet) -> anyhow::Result<Status> {
         let made = job.run(input, &output, run)?;
         let shown = plain(&made.output.to_string_lossy()).into_owned();
         let text = match made.result {
+            Some(tiles) if tiles < wanted => {
+                format!("{shown}: {tiles} tiles, one a keyframe (--exact gives all {wanted})")
+            }
             Some(tiles) => format!("{shown}: {tiles} tiles"),
             None => format!("{shown}: up to date"),
         };

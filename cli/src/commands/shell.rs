@@ -19,8 +19,11 @@ pub fn man(session: &Session) -> anyhow::Result<Status> {
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     // One page for all: each verb's options follow the overview.
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let man = clap_mangen::Man::new(verb.clone().display_name(format!("rushes {}", verb.get_name())));
-        page.extend_from_slice(format!(".SH \"RUSHES {}\"\n", verb.get_name().to_uppercase()).as_bytes());
+        let man =
+            clap_mangen::Man::new(verb.clone().display_name(format!("rushes {}", verb.get_name())));
+        page.extend_from_slice(
+            format!(".SH \"RUSHES {}\"\n", verb.get_name().to_uppercase()).as_bytes(),
+        );
         man.render_description_section(&mut page)?;
         man.render_options_section(&mut page)?;
         man.render_extra_section(&mut page)?;

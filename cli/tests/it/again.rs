@@ -176,7 +176,14 @@ fn the_input_is_never_the_output() {
     refused(&["mux", "--audio", tune], &film, &film);
     // The other source is protected as well.
     std::fs::hard_link(&sound, at("track.mkv")).unwrap();
-    write(&["mux", "--audio", at("track.mkv").to_str().unwrap()], &film, "-o", &at("track.mkv"), &[]).exits(4);
+    write(
+        &["mux", "--audio", at("track.mkv").to_str().unwrap()],
+        &film,
+        "-o",
+        &at("track.mkv"),
+        &[],
+    )
+    .exits(4);
     assert_eq!(std::fs::read(at("track.mkv")).unwrap(), std::fs::read(&sound).unwrap());
 }
 

@@ -1,6 +1,6 @@
 //! Every hostile case through every verb that reads.
 
-use crate::support::{Ran, copy, files, folder, nothing_in, rushes, start, finish};
+use crate::support::{Ran, copy, files, finish, folder, nothing_in, rushes, start};
 use rushes_fixtures::hostile::{self, Expected, Hostile};
 use rushes_fixtures::{Variant, numbered};
 use std::net::TcpListener;
@@ -26,8 +26,10 @@ fn run(verb: &str, input: &Path, out: &Path) -> Ran {
 fn wanted(case: &Hostile, verb: &str) -> Option<bool> {
     let pictures = matches!(verb, "frames" | "sheet");
     match case.expected {
-        // What the container says of this one is sound; only its pictures are not.
-        Expected::Refused if case.name == "mkv-grows" && verb == "probe" => None,
+        // What the container says is sound, only its pictures are not.
+        Expected::Refused if verb == "probe" && case.name == "mkv-grows" => None,
+        // libav drops a size that it finds absurd: nothing is told wrongly, nothing is decoded.
+        Expected::Refused if verb == "probe" && case.name.ends_with("-huge") => None,
         Expected::Refused => Some(false),
         Expected::Either => None,
         // Sound has no pictures: that, too, is to be told.
@@ -60,6 +62,7 @@ fn every_case(verb: &str) {
         let out = dir.path().join("out");
         let ran = well_ended(run(verb, &input, &out), &input, &out);
         let accepted = ran.code == Some(0);
+        assert!(!(accepted && ran.text().contains("65535")), "{}", ran.text());
         if let Some(wanted) = wanted(&case, verb) {
             assert_eq!(accepted, wanted, "{verb} {}: {}\n{}", case.name, case.what, ran.err);
         }
@@ -131,7 +134,9 @@ fn sound_of_impossible_samples_comes_out_finite() {
 /// The texts by which a file may try to reach another, in the formats that can.
 fn references(target: &str) -> Vec<(String, String)> {
     let hls = |segment: &str| {
-        format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n{segment}\n#EXT-X-ENDLIST\n")
+        format!(
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n{segment}\n#EXT-X-ENDLIST\n"
+        )
     };
     let name = Path::new(target).file_name().unwrap().to_str().unwrap();
     vec![
@@ -143,7 +148,13 @@ fn references(target: &str) -> Vec<(String, String)> {
         ("called.ts".into(), hls(name)),
         ("called.mkv".into(), hls(name)),
         ("master.m3u8".into(), format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}\n")),
-        ("key.m3u8".into(), hls("x.ts").replace("#EXTINF", &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{target}\"\n#EXTINF"))),
+        (
+            "key.m3u8".into(),
+            hls("x.ts").replace(
+                "#EXTINF",
+                &format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{target}\"\n#EXTINF"),
+            ),
+        ),
         ("plain.ffconcat".into(), format!("ffconcat version 1.0\nfile {name}\n")),
         ("absolute.ffconcat".into(), format!("ffconcat version 1.0\nfile '{target}'\n")),
         ("called.mp4".into(), format!("ffconcat version 1.0\nfile '{target}'\n")),
@@ -174,8 +185,17 @@ fn nothing_that_a_file_names_is_opened() {
             let ran = well_ended(run(verb, &input, &out), &input, &out);
             let said = ran.text() + &ran.err;
             assert!(!said.contains("wire.ts"), "{said}");
+            if out.exists() {
+                std::fs::remove_dir_all(&out).unwrap();
+            }
         }
     }
+    let _ = std::fs::remove_file(stand_in());
+}
+
+/// A name as long as `/etc/passwd`.
+fn stand_in() -> PathBuf {
+    PathBuf::from(format!("/tmp/r{:05}", std::process::id() % 100_000))
 }
 
 /// The case with what it names replaced by `target`. Only text can be made longer: where lengths
@@ -185,7 +205,7 @@ fn pointed_at(case: &Hostile, target: &Path, folder: &Path) -> PathBuf {
     let old = b"/etc/passwd";
     let mut bytes = case.bytes.clone();
     let text = std::str::from_utf8(&bytes).is_ok();
-    let link = PathBuf::from(format!("/tmp/r{:05}", std::process::id() % 100_000));
+    let link = stand_in();
     let new = if text {
         target.to_str().unwrap().as_bytes().to_vec()
     } else {
@@ -228,7 +248,12 @@ fn no_address_that_a_file_names_is_called() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    for target in [format!("http://{address}/x.ts"), format!("tcp://{address}"), format!("rtmp://{address}/a"), format!("http://[::ffff:127.0.0.1]:{}/x.ts", address.port())] {
+    for target in [
+        format!("http://{address}/x.ts"),
+        format!("tcp://{address}"),
+        format!("rtmp://{address}/a"),
+        format!("http://[::ffff:127.0.0.1]:{}/x.ts", address.port()),
+    ] {
         for (name, text) in references(&target) {
             let input = dir.path().join(name);
             std::fs::write(&input, text).unwrap();
@@ -238,7 +263,11 @@ fn no_address_that_a_file_names_is_called() {
         }
         // An address instead of a file is a name like any other.
         let ran = rushes(["probe", &target]).exits(1);
-        assert!(ran.err.contains("No such file"), "{}", ran.err);
+        assert!(
+            ran.err.contains("No such file") || ran.err.contains("matches no file"),
+            "{}",
+            ran.err
+        );
         assert!(listener.accept().is_err(), "{target}");
     }
 }
@@ -247,7 +276,9 @@ fn no_address_that_a_file_names_is_called() {
 fn a_bomb_is_refused_under_half_a_gibibyte() {
     // The guard of the other tests is wide; pictures of 256 megapixels need not even that.
     let dir = folder();
-    for case in hostile::all().iter().filter(|c| c.name.ends_with("-wide") || c.name.ends_with("-huge")) {
+    for case in
+        hostile::all().iter().filter(|c| c.name.ends_with("-wide") || c.name.ends_with("-huge"))
+    {
         let input = case.write(dir.path());
         let script = "ulimit -v 1048576; exec \"$@\"";
         let done = Command::new("sh")
@@ -268,12 +299,21 @@ fn a_run_on_all_of_them_at_once_serves_the_good_ones() {
     let inputs = dir.path().join("in");
     std::fs::create_dir(&inputs).unwrap();
     let cases = hostile::all();
-    let mut words = vec!["process".to_owned(), "--json".into(), "--library".into(), dir.path().join("out").to_str().unwrap().into()];
+    let mut words = vec![
+        "process".to_owned(),
+        "--json".into(),
+        "--library".into(),
+        dir.path().join("out").to_str().unwrap().into(),
+    ];
     words.extend(cases.iter().map(|c| c.write(&inputs).to_str().unwrap().to_owned()));
     words.push(rushes_fixtures::film().to_str().unwrap().to_owned());
     let ran = finish(start(&words, None, &[]), &[]).exits(1).sane();
     let lines = ran.json();
     assert_eq!(lines.len(), cases.len() + 1);
     let last = lines.last().unwrap();
-    assert_eq!((last["type"].as_str(), last["frames"].as_u64()), (Some("process"), Some(1)), "{last}");
+    assert_eq!(
+        (last["type"].as_str(), last["frames"].as_u64()),
+        (Some("process"), Some(1)),
+        "{last}"
+    );
 }

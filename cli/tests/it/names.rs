@@ -9,10 +9,31 @@ use std::path::PathBuf;
 /// File names, each tempting in its own way.
 fn names() -> Vec<OsString> {
     let mut names: Vec<OsString> = [
-        "-i.mp4", "--help.mp4", "a:b.mp4", "file:a.mp4", "http:a.mp4", "pipe:0.mp4", "concat:a|b.mp4",
-        "line\nbreak.mp4", "tab\tstop.mp4", "100%d.mp4", "%s%n.mp4", "{n}.mp4", "{time}_{pts}.mp4",
-        "x[1-2].mp4", "what?.mp4", "*.mp4", "a,b;c'd\"e`f$g\\h.mp4", " space .mp4", "\u{202e}4pm.mp4",
-        "\u{1b}[31mred.mp4", "Füße 日本.mp4", "..mp4", "...", "no-extension", ".hidden.mp4",
+        "-i.mp4",
+        "--help.mp4",
+        "a:b.mp4",
+        "file:a.mp4",
+        "http:a.mp4",
+        "pipe:0.mp4",
+        "concat:a|b.mp4",
+        "line\nbreak.mp4",
+        "tab\tstop.mp4",
+        "100%d.mp4",
+        "%s%n.mp4",
+        "{n}.mp4",
+        "{time}_{pts}.mp4",
+        "x[1-2].mp4",
+        "what?.mp4",
+        "*.mp4",
+        "a,b;c'd\"e`f$g\\h.mp4",
+        " space .mp4",
+        "\u{202e}4pm.mp4",
+        "\u{1b}[31mred.mp4",
+        "Füße 日本.mp4",
+        "..mp4",
+        "...",
+        "no-extension",
+        ".hidden.mp4",
     ]
     .map(OsString::from)
     .into();
@@ -29,7 +50,11 @@ fn names() -> Vec<OsString> {
 
 /// Names with a dash in front are given as `./-i.mp4`, as everywhere, or behind `--`.
 fn typed(name: &OsStr) -> OsString {
-    if name.as_bytes().starts_with(b"-") { PathBuf::from(".").join(name).into_os_string() } else { name.to_owned() }
+    if name.as_bytes().starts_with(b"-") {
+        PathBuf::from(".").join(name).into_os_string()
+    } else {
+        name.to_owned()
+    }
 }
 
 #[test]
@@ -50,7 +75,10 @@ fn every_verb_takes_every_name() {
         for again in [false, true] {
             for ran in [
                 run(&["frames", "--at", "1s", "--width", "64"], &["-o", "f"]),
-                run(&["sheet", "--columns", "1", "--rows", "1", "--tile-width", "64"], &["-o", "s"]),
+                run(
+                    &["sheet", "--columns", "1", "--rows", "1", "--tile-width", "64"],
+                    &["-o", "s"],
+                ),
                 run(&["audio", "--rate", "8k", "--mono"], &["-o", "a"]),
                 run(&["process", "--width", "64"], &["--library", "l"]),
             ] {
@@ -59,10 +87,18 @@ fn every_verb_takes_every_name() {
             }
         }
         let made = |sub: &str| files(&dir.path().join(sub)).len();
-        assert_eq!((made("f"), made("s"), made("a")), (2, 2, 2), "{name:?}: {:?}", files(dir.path()));
+        assert_eq!(
+            (made("f"), made("s"), made("a")),
+            (2, 2, 2),
+            "{name:?}: {:?}",
+            files(dir.path())
+        );
         assert!(made("l") >= 4, "{name:?}");
         for file in files(dir.path()) {
-            assert!(file.components().count() > 1 || before.contains(&file), "{name:?} made {file:?}");
+            assert!(
+                file.components().count() > 1 || before.contains(&file),
+                "{name:?} made {file:?}"
+            );
         }
     }
 }
@@ -110,6 +146,7 @@ fn names_that_differ_only_in_their_broken_bytes_stay_apart() {
     rushes_in(dir.path(), words).ok();
     assert_eq!(files(&dir.path().join("out")).len(), 4);
     // The library names by content as well; as JSON the names are readable at least.
-    let lines = rushes_in(dir.path(), [OsStr::new("probe"), OsStr::new("--json"), &inputs[0]]).ok().json();
+    let lines =
+        rushes_in(dir.path(), [OsStr::new("probe"), OsStr::new("--json"), &inputs[0]]).ok().json();
     assert_eq!(lines[0]["input"], "\u{fffd}.wav");
 }

@@ -48,10 +48,15 @@ fn fed_for_ever(bytes: Vec<u8>, verb: &[&str], limit: &str) -> (Ran, tempfile::T
 #[test]
 fn an_endless_film_is_read_up_to_the_limit() {
     let ts = std::fs::read(mpeg2_ts()).unwrap();
-    for verb in [["frames", "--every", "1s"].as_slice(), &["audio"], &["sheet", "--as", "sprites"]] {
+    for verb in [["frames", "--every", "1s"].as_slice(), &["audio"], &["sheet", "--as", "sprites"]]
+    {
         let (ran, dir) = fed_for_ever(ts.clone(), verb, "pipe-bytes=8M");
         let ran = ran.exits(4).calm();
-        assert!(ran.err.contains("pipe.ts: what the pipe gave is over the limit of 8388608 bytes"), "{}", ran.err);
+        assert!(
+            ran.err.contains("pipe.ts: what the pipe gave is over the limit of 8388608 bytes"),
+            "{}",
+            ran.err
+        );
         assert!(ran.err.contains("raise the limit"), "{}", ran.err);
         nothing_in(&dir.path().join("out"));
     }
@@ -79,7 +84,8 @@ fn a_silent_pipe_is_given_up() {
         let out = dir.path().join("out");
         // A writer that says nothing; without it the pipe is one that nobody writes to.
         for writer in [true, false] {
-            let held = writer.then(|| std::fs::File::options().read(true).write(true).open(&path).unwrap());
+            let held = writer
+                .then(|| std::fs::File::options().read(true).write(true).open(&path).unwrap());
             let mut words = vec![verb, path.to_str().unwrap(), "--limit", "pipe-silence=1s"];
             if verb != "probe" {
                 words.extend(["-o", out.to_str().unwrap()]);
@@ -99,7 +105,11 @@ fn what_has_no_identity_cannot_enter_the_library() {
     let library = dir.path().join("library");
     let words = ["process", path.to_str().unwrap(), "--library", library.to_str().unwrap()];
     let ran = rushes(words).exits(1);
-    assert!(ran.err.contains("pipe.ts: is not a regular file") && ran.err.contains("save it"), "{}", ran.err);
+    assert!(
+        ran.err.contains("pipe.ts: is not a regular file") && ran.err.contains("save it"),
+        "{}",
+        ran.err
+    );
     assert!(!library.exists());
 }
 

@@ -1,8 +1,9 @@
 //! Runs as a whole: many inputs, exit codes, errors for people and for programs.
 
-use crate::support::{copy, files, finish, folder, media_tool, nothing_in, rushes, rushes_in, start};
+use crate::support::{
+    copy, files, finish, folder, media_tool, nothing_in, rushes, rushes_in, start,
+};
 use rushes_fixtures::{film, rich, video_only, wav};
-use serde_json::Value;
 use std::path::Path;
 
 fn text(path: &Path) -> &str {
@@ -24,10 +25,16 @@ fn footage() -> tempfile::TempDir {
 #[test]
 fn one_bad_file_does_not_stop_the_others() {
     let dir = footage();
-    let ran = rushes_in(dir.path(), ["process", "a.mp4", "b.mp4", "c.MP4", "--library", "lib"]).exits(1).calm();
+    let ran = rushes_in(dir.path(), ["process", "a.mp4", "b.mp4", "c.MP4", "--library", "lib"])
+        .exits(1)
+        .calm();
     assert_eq!(ran.text().lines().count(), 2, "{}", ran.text());
-    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-    assert!(ran.err.starts_with("rushes: b.mp4: is not media"), "{}", ran.err);
+    let errors: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("rushes: ")).collect();
+    assert!(
+        matches!(errors[..], [line] if line.starts_with("rushes: b.mp4: is not media")),
+        "{}",
+        ran.err
+    );
     let reports = files(&dir.path().join("lib")).into_iter().filter(|f| f.ends_with("report.json"));
     assert_eq!(reports.count(), 2);
 }
@@ -38,7 +45,10 @@ fn folders_and_globs_give_their_media_in_order() {
     let inputs = |typed: &[&str]| -> Vec<String> {
         let words = ["probe", "--json"].iter().chain(typed);
         let lines = rushes_in(dir.path(), words).json();
-        lines.iter().map(|l| format!("{} {}", l["type"].as_str().unwrap(), l["input"].as_str().unwrap())).collect()
+        lines
+            .iter()
+            .map(|l| format!("{} {}", l["type"].as_str().unwrap(), l["input"].as_str().unwrap()))
+            .collect()
     };
     let all = ["media ./a.mp4", "error ./b.mp4", "media ./c.MP4", "media ./deep/d.mkv"];
     assert_eq!(inputs(&["."]), all);
@@ -51,7 +61,12 @@ fn folders_and_globs_give_their_media_in_order() {
 fn nothing_found_is_an_error_that_names_what_was_typed() {
     let dir = footage();
     std::fs::create_dir(dir.path().join("bare")).unwrap();
-    for (typed, what) in [("*.avi", "matches no file"), ("bare", "holds no media"), ("gone.mp4", "No such file"), ("[", "pattern")] {
+    for (typed, what) in [
+        ("*.avi", "matches no file"),
+        ("bare", "holds no media"),
+        ("gone.mp4", "No such file"),
+        ("[", "pattern"),
+    ] {
         let ran = rushes_in(dir.path(), ["frames", typed, "-o", "out"]).exits(1);
         assert!(ran.err.contains(typed) && ran.err.contains(what), "{}", ran.err);
         assert!(!dir.path().join("out").exists());
@@ -72,7 +87,11 @@ fn inputs_of_one_name_get_outputs_of_their_own() {
     copy(&wav(), at("2/x.wav"));
     // Its stem is what the second would be called.
     copy(&wav(), at("3/x.wav-2.wav"));
-    let ran = rushes_in(dir.path(), ["audio", "1/x.wav", "2/x.wav", "3/x.wav-2.wav", "-o", "out", "--json"]).ok();
+    let ran = rushes_in(
+        dir.path(),
+        ["audio", "1/x.wav", "2/x.wav", "3/x.wav-2.wav", "-o", "out", "--json"],
+    )
+    .ok();
     let outputs: std::collections::BTreeSet<String> =
         ran.json().iter().map(|l| l["output"].as_str().unwrap().to_owned()).collect();
     assert_eq!(outputs.len(), 3, "{outputs:?}");
@@ -96,7 +115,11 @@ fn error_lines_carry_kind_stage_message_and_hint() {
         assert!(matches!(ran.code, Some(1 | 4)), "{words:?}: {:?}", ran.code);
         let line = ran.json_line();
         assert_eq!(line["type"], "error");
-        assert_eq!((line["kind"].as_str(), line["stage"].as_str()), (Some(kind), Some(stage)), "{line}");
+        assert_eq!(
+            (line["kind"].as_str(), line["stage"].as_str()),
+            (Some(kind), Some(stage)),
+            "{line}"
+        );
         for field in ["input", "message"] {
             assert!(!line[field].as_str().unwrap().is_empty(), "{line}");
         }
@@ -195,7 +218,8 @@ fn a_reader_that_leaves_early_is_no_error() {
 
 /// A stream that has ended, in place of the one that was closed.
 fn closed() -> std::process::ChildStdout {
-    let mut child = std::process::Command::new("true").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        std::process::Command::new("true").stdout(std::process::Stdio::piped()).spawn().unwrap();
     child.wait().unwrap();
     child.stdout.take().unwrap()
 }
@@ -221,8 +245,25 @@ fn what_metadata_holds_never_reaches_the_terminal() {
     let title = |key: &str| format!("{key}={evil}");
     let film = film();
     let made = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-i", text(&film), "-c", "copy", "-metadata", &title("title"), "-metadata", &title("comment")])
-        .args(["-metadata:s:v:0", &title("handler_name"), "-metadata:s:a:0", &title("language"), text(&path)])
+        .args([
+            "-v",
+            "error",
+            "-i",
+            text(&film),
+            "-c",
+            "copy",
+            "-metadata",
+            &title("title"),
+            "-metadata",
+            &title("comment"),
+        ])
+        .args([
+            "-metadata:s:v:0",
+            &title("handler_name"),
+            "-metadata:s:a:0",
+            &title("language"),
+            text(&path),
+        ])
         .status()
         .unwrap();
     assert!(made.success());
@@ -246,7 +287,11 @@ fn an_attachment_is_never_written_by_its_name() {
     let dir = folder();
     let library = dir.path().join("a/b/library");
     rushes(["process", text(&rich()), "--library", text(&library)]).ok();
-    assert!(files(dir.path()).iter().all(|f| !f.ends_with("climbs.txt")), "{:?}", files(dir.path()));
+    assert!(
+        files(dir.path()).iter().all(|f| !f.ends_with("climbs.txt")),
+        "{:?}",
+        files(dir.path())
+    );
 }
 
 #[test]
@@ -263,11 +308,20 @@ fn standard_input_serves_for_streams_and_matroska() {
         assert!(count >= 4, "{:?}", files(&out));
         let sound = dir.path().join("s.wav");
         crate::support::rushes_fed(&bytes, ["audio", "-", "-o", text(&sound)]).ok();
-        let seconds: f64 = media_tool("ffprobe", &["-show_entries", "format=duration", "-of", "csv=p=0"], &sound, &[]).parse().unwrap();
+        let seconds: f64 = media_tool(
+            "ffprobe",
+            &["-show_entries", "format=duration", "-of", "csv=p=0"],
+            &sound,
+            &[],
+        )
+        .parse()
+        .unwrap();
         assert!((2.5..4.5).contains(&seconds), "{seconds} s");
         std::fs::remove_dir_all(&out).unwrap();
     }
-    let ran = crate::support::rushes_fed(b"", ["frames", "-", "-o", text(&dir.path().join("none"))]).exits(1);
+    let ran =
+        crate::support::rushes_fed(b"", ["frames", "-", "-o", text(&dir.path().join("none"))])
+            .exits(1);
     assert!(ran.err.contains("stdin"), "{}", ran.err);
     nothing_in(&dir.path().join("none"));
 }
@@ -275,18 +329,16 @@ fn standard_input_serves_for_streams_and_matroska() {
 #[test]
 fn notices_go_to_people_and_into_the_record() {
     let dir = folder();
-    let bytes = std::fs::read(rushes_fixtures::mpeg2_ts()).unwrap();
     let cut = dir.path().join("cut.mkv");
     let whole = std::fs::read(rushes_fixtures::vfr()).unwrap();
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
-    assert!(bytes.len() > 1000);
     let out = dir.path().join("out");
     let ran = rushes(["process", text(&cut), "--library", text(&out), "--json"]).exits(0);
     let record = ran.json_line();
     let notices = record["notices"].as_array().unwrap();
     assert!(!notices.is_empty(), "{record}");
     assert!(ran.err.contains("cut.mkv: "), "{}", ran.err);
-    let quiet = rushes(["process", text(&cut), "--library", text(&out), "--force", "--quiet"]).exits(0);
+    let quiet =
+        rushes(["process", text(&cut), "--library", text(&out), "--force", "--quiet"]).exits(0);
     assert_eq!(quiet.err, "");
-    let _: Value = record;
 }

@@ -56,31 +56,37 @@ fn what_was_finished_before_stays() {
     let dir = folder();
     let film = numbered(Variant::Long).path;
     let short = numbered(Variant::ClosedGop).path;
-    let words = ["frames", "--all", "--format", "png", "--width", "2000", "-o", "out"];
+    let words = ["frames", "--all", "--width", "1000", "-o", "out"];
     let words = words.iter().copied().chain([short.to_str().unwrap(), film.to_str().unwrap()]);
-    let mut child = start(words.filter(|w| *w != "--format" && *w != "png").collect::<Vec<_>>(), Some(dir.path()), &[]);
+    let child = start(words, Some(dir.path()), &[]);
     let out = dir.path().join("out");
     let first = out.join(short.file_stem().unwrap());
     wait_until("the second film", || first.exists() && under_way(&out));
     signal(&child, "INT");
-    drop(child.stdin.take());
-    child.stdin = Some(spare());
     finish(child, &[]).exits(130);
-    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1, "{:?}", std::fs::read_dir(&out).unwrap().collect::<Vec<_>>());
+    assert_eq!(
+        std::fs::read_dir(&out).unwrap().count(),
+        1,
+        "{:?}",
+        std::fs::read_dir(&out).unwrap().collect::<Vec<_>>()
+    );
     assert_eq!(files(&first).len(), 101);
 }
 
 /// Somebody's standard input, for a child whose own was closed early.
 fn spare() -> std::process::ChildStdin {
-    let mut child = std::process::Command::new("true").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        std::process::Command::new("true").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
     child.wait().unwrap();
-    child.stdin.take().unwrap()
+    stdin
 }
 
 #[test]
 fn a_job_that_waits_for_a_pipe_stops_as_well() {
     for by in ["INT", "TERM"] {
-        for words in [["frames", "-", "-o", "out"].as_slice(), &["audio", "-", "-o", "out/a.flac"]] {
+        for words in [["frames", "-", "-o", "out"].as_slice(), &["audio", "-", "-o", "out/a.flac"]]
+        {
             let dir = folder();
             let mut child = start(words, Some(dir.path()), &[]);
             // A good beginning and then silence, with the pipe held open.

@@ -126,7 +126,8 @@ impl Ran {
     #[track_caller]
     pub fn calm(self) -> Self {
         for text in [self.text(), self.err.clone()] {
-            let active = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+            let active =
+                |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
             assert!(!text.contains(active), "{text:?}");
         }
         self
@@ -218,8 +219,13 @@ pub fn nothing_half_made(root: &Path) {
 /// Runs a program of ffmpeg's family on a file and asserts that it finds nothing to complain of.
 #[track_caller]
 pub fn media_tool(program: &str, before: &[&str], path: &Path, after: &[&str]) -> String {
-    let Output { status, stdout, stderr } =
-        Command::new(program).args(["-v", "error"]).args(before).arg(path).args(after).output().unwrap();
+    let Output { status, stdout, stderr } = Command::new(program)
+        .args(["-v", "error"])
+        .args(before)
+        .arg(path)
+        .args(after)
+        .output()
+        .unwrap();
     let complaint = String::from_utf8_lossy(&stderr);
     assert!(status.success() && complaint.is_empty(), "{}: {complaint}", path.display());
     String::from_utf8(stdout).unwrap().trim().to_owned()
@@ -235,7 +241,12 @@ pub fn decodes(path: &Path) {
 #[track_caller]
 pub fn stream(path: &Path, kind: &str, fields: &str) -> String {
     let entries = format!("stream={fields}");
-    media_tool("ffprobe", &["-select_streams", kind, "-show_entries", &entries, "-of", "csv=p=0"], path, &[])
+    media_tool(
+        "ffprobe",
+        &["-select_streams", kind, "-show_entries", &entries, "-of", "csv=p=0"],
+        path,
+        &[],
+    )
 }
 
 /// Sends a signal by name.

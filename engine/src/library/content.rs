@@ -2,6 +2,7 @@
 
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use rustix::fs::{Mode, OFlags};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -36,12 +37,19 @@ impl fmt::Debug for ContentId {
 /// # Errors
 /// I/O failures; [`ErrorKind::Unsupported`] for what is no regular file.
 pub fn content_id(path: &Path, cancel: &Cancel) -> Result<ContentId> {
-    let failed = |e| Error::io(Stage::Open, path, e);
-    let mut file = File::open(path).map_err(failed)?;
+    let failed = |e: std::io::Error| Error::io(Stage::Open, path, e);
+    // Non-blocking, because opening a pipe that nobody writes to would wait for ever.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
+    let mut file = File::from(file);
     if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::new(ErrorKind::Unsupported, Stage::Open, "is not a regular file, so it has no identity")
-            .input(path)
-            .hint("save it to a file first"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            Stage::Open,
+            "is not a regular file, so it has no identity",
+        )
+        .input(path)
+        .hint("save it to a file first"));
     }
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0u8; 1 << 20];

@@ -1,6 +1,7 @@
 //! Outputs appear whole or not at all: written beside their place under a hidden name, synced,
 //! renamed, and the folder synced. What is dropped unpublished is removed.
 
+use super::record::{MANIFEST, Record};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -15,17 +16,43 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |e| Error::io(Stage::Write, path, e)
 }
 
-/// The folder that `target` lies in, made if missing.
+/// The folder that `target` lies in.
 fn parent_of(target: &Path) -> Result<PathBuf> {
-    let parent = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        Some(_) => PathBuf::from("."),
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => Ok(parent.to_path_buf()),
+        Some(_) => Ok(PathBuf::from(".")),
         None => {
-            return Err(Error::new(ErrorKind::Storage, Stage::Write, "cannot be an output").input(target));
+            Err(Error::new(ErrorKind::Storage, Stage::Write, "cannot be an output").input(target))
         }
-    };
-    fs::create_dir_all(&parent).map_err(failed(&parent))?;
-    Ok(parent)
+    }
+}
+
+/// Folders that were made for an output, outermost first. Unless kept they are removed again, as
+/// far as nothing is in them.
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    /// Makes what is missing of `folder`.
+    fn make(folder: &Path) -> Result<Self> {
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        let mut made: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+        made.reverse();
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        Ok(Self(made))
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // Somebody else may have put something there meanwhile: then it stays.
+            let _ = fs::remove_dir(folder);
+        }
+    }
 }
 
 fn sync_dir(path: &Path) -> Result<()> {
@@ -42,9 +69,13 @@ pub fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
         _ => false,
     };
     if same {
-        return Err(Error::new(ErrorKind::Limit, Stage::Write, "is the input; refusing to overwrite it")
-            .input(output)
-            .hint("choose another output"));
+        return Err(Error::new(
+            ErrorKind::Limit,
+            Stage::Write,
+            "is the input; refusing to overwrite it",
+        )
+        .input(output)
+        .hint("choose another output"));
     }
     Ok(())
 }
@@ -53,6 +84,8 @@ pub fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
 pub struct StagedFile {
     temp: NamedTempFile,
     target: PathBuf,
+    // After `temp`: fields are dropped in this order, and only an empty folder can go.
+    folders: MadeFolders,
 }
 
 impl StagedFile {
@@ -62,15 +95,21 @@ impl StagedFile {
     /// I/O failures.
     pub fn new(target: &Path) -> Result<Self> {
         let parent = parent_of(target)?;
+        let folders = MadeFolders::make(&parent)?;
         if target.is_dir() {
-            return Err(Error::new(ErrorKind::Storage, Stage::Write, "is a folder, not a file to write").input(target));
+            return Err(Error::new(
+                ErrorKind::Storage,
+                Stage::Write,
+                "is a folder, not a file to write",
+            )
+            .input(target));
         }
         let temp = Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&parent)
             .map_err(failed(target))?;
-        Ok(Self { temp, target: target.to_path_buf() })
+        Ok(Self { temp, target: target.to_path_buf(), folders })
     }
 
     /// Another handle on the file, for a writer that wants to own one.
@@ -94,9 +133,10 @@ impl StagedFile {
     /// # Errors
     /// I/O failures; the hidden file is removed then.
     pub fn publish(self) -> Result<()> {
-        let Self { temp, target } = self;
+        let Self { temp, target, folders } = self;
         temp.as_file().sync_all().map_err(failed(&target))?;
         temp.persist(&target).map_err(|e| Error::io(Stage::Write, &target, e.error))?;
+        folders.keep();
         sync_dir(&parent_of(&target)?)
     }
 }
@@ -105,6 +145,8 @@ impl StagedFile {
 pub struct StagedDir {
     temp: TempDir,
     target: PathBuf,
+    // After `temp`, as in [`StagedFile`].
+    folders: MadeFolders,
 }
 
 impl StagedDir {
@@ -115,12 +157,14 @@ impl StagedDir {
     /// [`ErrorKind::Storage`] if `target` holds anything else; I/O failures.
     pub fn new(target: &Path) -> Result<Self> {
         refuse_foreign(target)?;
+        let parent = parent_of(target)?;
+        let folders = MadeFolders::make(&parent)?;
         let temp = Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o777))
-            .tempdir_in(parent_of(target)?)
+            .tempdir_in(parent)
             .map_err(failed(target))?;
-        Ok(Self { temp, target: target.to_path_buf() })
+        Ok(Self { temp, target: target.to_path_buf(), folders })
     }
 
     /// Where to write until it is published.
@@ -133,7 +177,7 @@ impl StagedDir {
     /// # Errors
     /// I/O failures; the hidden folder is removed then.
     pub fn publish(self) -> Result<()> {
-        let Self { temp, target } = self;
+        let Self { temp, target, folders } = self;
         sync_tree(temp.path())?;
         if target.exists() {
             refuse_foreign(&target)?;
@@ -143,56 +187,69 @@ impl StagedDir {
                     let old = temp.path().join(".old");
                     fs::rename(&target, temp.path().with_extension("old"))?;
                     fs::rename(temp.path(), &target)?;
-                    fs::remove_dir_all(temp.path().with_extension("old")).or_else(|_| fs::remove_dir_all(old))
+                    fs::remove_dir_all(temp.path().with_extension("old"))
+                        .or_else(|_| fs::remove_dir_all(old))
                 })
                 .map_err(failed(&target))?;
         } else {
             fs::rename(temp.path(), &target).map_err(failed(&target))?;
         }
+        folders.keep();
         sync_dir(&parent_of(&target)?)
     }
 }
 
-/// Syncs all files below `dir`, several at once, then the folders.
-fn sync_tree(dir: &Path) -> Result<()> {
+/// Everything below `dir`: its files, and its folders with `dir` first.
+fn tree(dir: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_path_buf()];
     let mut next = 0;
     while let Some(dir) = dirs.get(next).cloned() {
         next += 1;
-        for entry in fs::read_dir(&dir).map_err(failed(&dir))? {
-            let entry = entry.map_err(failed(&dir))?;
-            let kind = entry.file_type().map_err(failed(&dir))?;
-            if kind.is_dir() { dirs.push(entry.path()) } else { files.push(entry.path()) }
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                dirs.push(entry.path())
+            } else {
+                files.push(entry.path())
+            }
         }
     }
-    files.par_iter().try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).map_err(failed(path)))?;
+    Ok((files, dirs))
+}
+
+/// Syncs all files below `dir`, several at once, then the folders.
+fn sync_tree(dir: &Path) -> Result<()> {
+    let (files, dirs) = tree(dir).map_err(failed(dir))?;
+    files
+        .par_iter()
+        .try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).map_err(failed(path)))?;
     dirs.iter().rev().try_for_each(|dir| sync_dir(dir))
 }
 
-/// Refuses a folder that holds what this engine did not make.
+/// Refuses a folder that holds, at whatever depth, a file that this engine did not make.
 fn refuse_foreign(target: &Path) -> Result<()> {
-    let entries = match fs::read_dir(target) {
-        Ok(entries) => entries,
+    let files = match tree(target) {
+        Ok((files, _)) => files,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Error::io(Stage::Write, target, e)),
     };
-    let record = super::record::Record::read(&target.join(super::record::MANIFEST));
-    for entry in entries {
-        let name = entry.map_err(failed(target))?.file_name();
-        let known = name == super::record::MANIFEST
-            || record.as_ref().is_some_and(|r| r.names(&name.to_string_lossy()));
-        if !known {
-            return Err(Error::new(
-                ErrorKind::Storage,
-                Stage::Write,
-                format!("exists and holds {}, which rushes did not write", name.to_string_lossy()),
-            )
-            .input(target)
-            .hint("choose another output folder, or move that file away"));
-        }
+    let record = Record::read(&target.join(MANIFEST));
+    let known = record.as_ref().map(Record::names).unwrap_or_default();
+    let ours = |name: &Path| {
+        name == Path::new(MANIFEST) || name.to_str().is_some_and(|n| known.contains(n))
+    };
+    let names = files.iter().map(|path| path.strip_prefix(target).unwrap_or(path));
+    match names.into_iter().find(|name| !ours(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            ErrorKind::Storage,
+            Stage::Write,
+            format!("exists and holds {}, which rushes did not write", name.display()),
+        )
+        .input(target)
+        .hint("choose another output folder, or move that file away")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -204,6 +261,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         StagedFile::new(&dir.path().join("a")).unwrap().write(b"x").unwrap();
         fs::write(StagedDir::new(&dir.path().join("b")).unwrap().path().join("c"), "x").unwrap();
+        StagedFile::new(&dir.path().join("new/folders/a")).unwrap();
+        StagedDir::new(&dir.path().join("new/folders/b")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
@@ -228,7 +287,8 @@ mod tests {
         // ours alone: may be replaced
         StagedDir::new(&target).unwrap().publish().unwrap();
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
-        fs::write(target.join("diary.txt"), "mine").unwrap();
+        fs::create_dir(target.join("deep")).unwrap();
+        fs::write(target.join("deep/diary.txt"), "mine").unwrap();
         assert_eq!(StagedDir::new(&target).err().unwrap().kind(), ErrorKind::Storage);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }

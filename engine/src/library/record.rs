@@ -4,6 +4,7 @@ use super::content::ContentId;
 use crate::control::Cancel;
 use crate::error::{Error, Result, Stage};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,26 +112,40 @@ impl Record {
         Some(holder.record)
     }
 
-    /// Whether `name`, an entry of the folder, is or holds one of the outputs.
-    pub(super) fn names(&self, name: &str) -> bool {
-        self.outputs.iter().any(|o| o.name == name || o.name.split('/').next() == Some(name))
+    /// The outputs' paths within the folder, parts joined by `/`.
+    pub(super) fn names(&self) -> HashSet<&str> {
+        self.outputs.iter().map(|output| output.name.as_str()).collect()
+    }
+
+    /// As [`Record::is_current`], for the record of a single file. The file is found by the name
+    /// that the caller knows it by, which unlike the recorded one need not be UTF-8.
+    pub fn is_current_file(&self, key: &str, file: &Path) -> bool {
+        self.key == key && matches!(self.outputs.as_slice(), [output] if is_unharmed(output, file))
     }
 
     /// Whether the outputs in `dir` are those that were recorded, unharmed, and made under `key`.
     pub fn is_current(&self, key: &str, dir: &Path) -> bool {
         self.key == key
             && !self.outputs.is_empty()
-            && self.outputs.iter().all(|output| {
-                super::content_id(&dir.join(&output.name), &Cancel::new())
-                    .is_ok_and(|id| id.to_string() == output.blake3)
-            })
+            && self.outputs.iter().all(|output| is_unharmed(output, &dir.join(&output.name)))
     }
 }
 
-/// Where the record of a single output file lies: hidden, beside it.
+fn is_unharmed(output: &Output, file: &Path) -> bool {
+    super::content_id(file, &Cancel::new()).is_ok_and(|id| id.to_string() == output.blake3)
+}
+
+/// Where the record of a single output file lies: hidden, beside it. A name too long to be made
+/// longer is replaced by its digest.
 pub fn sidecar(output: &Path) -> PathBuf {
+    const LONGEST: usize = 255 - ".".len() - ".rushes.json".len();
+    let file = output.file_name().unwrap_or_default();
     let mut name = OsString::from(".");
-    name.push(output.file_name().unwrap_or_default());
+    if file.len() > LONGEST {
+        name.push(blake3::hash(file.as_encoded_bytes()).to_hex().as_str());
+    } else {
+        name.push(file);
+    }
     name.push(".rushes.json");
     output.with_file_name(name)
 }
@@ -168,5 +183,13 @@ mod tests {
         assert!(!record.is_current("other", dir.path()));
         fs::write(dir.path().join("x"), "2").unwrap();
         assert!(!record.is_current("k", dir.path()));
+    }
+
+    #[test]
+    fn a_sidecar_has_a_name_that_a_folder_takes() {
+        assert_eq!(sidecar(Path::new("a/b.flac")), Path::new("a/.b.flac.rushes.json"));
+        let long = |c: &str| sidecar(Path::new(&c.repeat(255))).file_name().unwrap().to_owned();
+        assert!(long("x").len() < 255);
+        assert_ne!(long("x"), long("y"));
     }
 }

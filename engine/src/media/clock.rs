@@ -82,7 +82,10 @@ impl SampleClock {
 
     /// Where the next sample lies on the media clock.
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp::new(i64::try_from(self.count).unwrap_or(i64::MAX), TimeBase::per_second(self.rate))
+        Timestamp::new(
+            i64::try_from(self.count).unwrap_or(i64::MAX),
+            TimeBase::per_second(self.rate),
+        )
     }
 
     pub(super) fn splices(&self) -> &[Splice] {
@@ -98,7 +101,8 @@ impl SampleClock {
             // The very first stretch is placed to the sample; later ones when they stray.
             let strayed = difference > TOLERANCE || difference < negative(TOLERANCE);
             if strayed || !started {
-                let ticks = difference.rescale(TimeBase::per_second(self.rate), Rounding::Nearest).ticks();
+                let ticks =
+                    difference.rescale(TimeBase::per_second(self.rate), Rounding::Nearest).ticks();
                 if ticks > 0 {
                     let most = MAX_SILENCE_SECS * u64::from(self.rate);
                     placement.silence = ticks.unsigned_abs().min(most);

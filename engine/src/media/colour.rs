@@ -4,8 +4,8 @@
 //! unmarked range is limited, except in libav's `yuvj` formats. `null` in a probe means unmarked.
 
 use super::info::ColourInfo;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{codec, ffi};
+use ffmpeg_next as ffmpeg;
 use std::ffi::{CStr, c_char};
 
 /// The matrix between Y′CbCr and RGB (ITU-T H.273 MatrixCoefficients), as far as conversion

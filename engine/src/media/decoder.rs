@@ -6,9 +6,9 @@ use super::input::{libav_error, quiet};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::time::TimeBase;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::packet::Ref as _;
 use ffmpeg::{Packet, codec, ffi, frame};
+use ffmpeg_next as ffmpeg;
 use std::num::NonZeroUsize;
 
 /// What a decoder answers.
@@ -59,7 +59,11 @@ impl Decoder {
     ) -> Result<Self> {
         let id = parameters.id();
         let Some(codec) = find(id) else {
-            let name = if id == codec::Id::None { "an unknown codec".into() } else { format!("codec {}", id.name()) };
+            let name = if id == codec::Id::None {
+                "an unknown codec".into()
+            } else {
+                format!("codec {}", id.name())
+            };
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 Stage::Decode,
@@ -85,8 +89,7 @@ impl Decoder {
             };
             raw.max_pixels = i64::try_from(limits.pixels_per_frame).unwrap_or(i64::MAX);
         }
-        let opened =
-            context.decoder().open_as(codec).map_err(|e| libav_error(e, Stage::Decode))?;
+        let opened = context.decoder().open_as(codec).map_err(|e| libav_error(e, Stage::Decode))?;
         Ok(Self { opened, draining: false, damaged: 0 })
     }
 

@@ -4,8 +4,8 @@
 use super::input::libav_error;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::time::TimeBase;
+use ffmpeg::{Rational, Rescale as _, filter, frame};
 use ffmpeg_next as ffmpeg;
-use ffmpeg::{filter, frame};
 
 /// A filter chain for one shape of picture; made anew when the shape changes.
 pub(super) struct Deinterlacer {
@@ -36,7 +36,7 @@ impl Deinterlacer {
         if let Some((_, graph)) = &mut self.chain {
             let mut source = graph.get("in").ok_or_else(missing)?;
             source.source().add(&picture).map_err(failed)?;
-            take(graph, &mut ready)?;
+            take(graph, self.base, &mut ready)?;
         }
         Ok(ready)
     }
@@ -46,19 +46,24 @@ impl Deinterlacer {
         let mut ready = Vec::new();
         if let Some((_, mut graph)) = self.chain.take() {
             graph.get("in").ok_or_else(missing)?.source().flush().map_err(failed)?;
-            take(&mut graph, &mut ready)?;
+            take(&mut graph, self.base, &mut ready)?;
         }
         Ok(ready)
     }
 }
 
-fn take(graph: &mut filter::Graph, ready: &mut Vec<frame::Video>) -> Result<()> {
+fn take(graph: &mut filter::Graph, base: TimeBase, ready: &mut Vec<frame::Video>) -> Result<()> {
+    let ticks = Rational(base.num().cast_signed(), base.den().cast_signed());
     loop {
         let mut picture = frame::Video::empty();
-        let mut sink = graph.get("out").ok_or_else(missing)?;
-        if sink.sink().frame(&mut picture).is_err() {
+        let mut context = graph.get("out").ok_or_else(missing)?;
+        let mut sink = context.sink();
+        if sink.frame(&mut picture).is_err() {
             return Ok(());
         }
+        // bwdif counts in half ticks, for fields, even where it gives whole frames.
+        let pts = picture.pts().map(|pts| pts.rescale(sink.time_base(), ticks));
+        picture.set_pts(pts);
         // The filter keeps pts only.
         // SAFETY: the frame is ours; a plain field is written.
         #[allow(unsafe_code)]
@@ -70,10 +75,15 @@ fn take(graph: &mut filter::Graph, ready: &mut Vec<frame::Video>) -> Result<()> 
 }
 
 /// buffer → bwdif → buffersink. Only numbers are written into its arguments.
-fn chain((width, height, format): Shape, aspect: ffmpeg::Rational, base: TimeBase) -> Result<filter::Graph> {
+fn chain(
+    (width, height, format): Shape,
+    aspect: Rational,
+    base: TimeBase,
+) -> Result<filter::Graph> {
     let find = |name: &str| filter::find(name).ok_or_else(missing);
     let mut graph = filter::Graph::new();
-    let aspect = if aspect.numerator() > 0 && aspect.denominator() > 0 { aspect } else { ffmpeg::Rational(1, 1) };
+    let aspect =
+        if aspect.numerator() > 0 && aspect.denominator() > 0 { aspect } else { Rational(1, 1) };
     let shape = format!(
         "video_size={width}x{height}:pix_fmt={format}:time_base={}/{}:pixel_aspect={}/{}",
         base.num(),

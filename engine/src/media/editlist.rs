@@ -82,7 +82,11 @@ fn edits(elst: &[u8], movie: TimeBase, media: TimeBase) -> Vec<Edit> {
             let (duration, start, rate) = if wide {
                 (u64_at(entry, 0)?, u64_at(entry, 8)?.cast_signed(), u32_at(entry, 16)?)
             } else {
-                (u32_at(entry, 0)?.into(), u32_at(entry, 4)?.cast_signed().into(), u32_at(entry, 8)?)
+                (
+                    u32_at(entry, 0)?.into(),
+                    u32_at(entry, 4)?.cast_signed().into(),
+                    u32_at(entry, 8)?,
+                )
             };
             Some(Edit {
                 duration: Timestamp::new(i64::try_from(duration).unwrap_or(i64::MAX), movie),
@@ -142,7 +146,12 @@ mod tests {
         let mdhd = [&[0; 12], 48_000u32.to_be_bytes().as_slice()].concat();
         atom(
             b"trak",
-            &[atom(b"tkhd", &tkhd), atom(b"edts", &atom(b"elst", elst)), atom(b"mdia", &atom(b"mdhd", &mdhd))].concat(),
+            &[
+                atom(b"tkhd", &tkhd),
+                atom(b"edts", &atom(b"elst", elst)),
+                atom(b"mdia", &atom(b"mdhd", &mdhd)),
+            ]
+            .concat(),
         )
     }
 

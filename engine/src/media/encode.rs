@@ -4,9 +4,9 @@
 use super::input::{libav_error, quiet};
 use super::sound::SoundShape;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::format::{Sample, sample::Type as Layout};
 use ffmpeg::{ChannelLayout, Packet, Rational, codec, frame};
+use ffmpeg_next as ffmpeg;
 
 /// How sound is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -59,8 +59,9 @@ impl SoundEncoder {
             Error::new(ErrorKind::Unsupported, Stage::Encode, why)
                 .hint("ask for stereo or mono, or another rate or format")
         };
-        let codec = codec::encoder::find(kind.id())
-            .ok_or_else(|| unsupported(format!("this FFmpeg cannot encode {}", kind.id().name())))?;
+        let codec = codec::encoder::find(kind.id()).ok_or_else(|| {
+            unsupported(format!("this FFmpeg cannot encode {}", kind.id().name()))
+        })?;
         if shape.channels > 8 {
             return Err(unsupported(format!("{} channels cannot be stored", shape.channels)));
         }
@@ -79,7 +80,12 @@ impl SoundEncoder {
             audio.set_bit_rate(96_000 * usize::from(shape.channels));
         }
         let encoder = audio.open_as(codec).map_err(|e| {
-            unsupported(format!("{} Hz with {} channels cannot be stored as {}: {e}", shape.rate, shape.channels, kind.id().name()))
+            unsupported(format!(
+                "{} Hz with {} channels cannot be stored as {}: {e}",
+                shape.rate,
+                shape.channels,
+                kind.id().name()
+            ))
         })?;
         let frame = match encoder.frame_size() {
             0 => 4096,
@@ -93,7 +99,11 @@ impl SoundEncoder {
     }
 
     /// Encodes interleaved samples; what does not fill a frame is kept.
-    pub(super) fn push(&mut self, mut samples: &[f32], take: &mut dyn FnMut(Packet) -> Result<()>) -> Result<()> {
+    pub(super) fn push(
+        &mut self,
+        mut samples: &[f32],
+        take: &mut dyn FnMut(Packet) -> Result<()>,
+    ) -> Result<()> {
         let full = self.frame * usize::from(self.shape.channels);
         while !samples.is_empty() {
             let room = (full - self.rest.len()).min(samples.len());
@@ -130,7 +140,9 @@ impl SoundEncoder {
             SoundCodec::Aac => {
                 for channel in 0..channels {
                     let plane = frame.data_mut(channel).chunks_exact_mut(4);
-                    for (bytes, sample) in plane.zip(self.rest.iter().skip(channel).step_by(channels)) {
+                    for (bytes, sample) in
+                        plane.zip(self.rest.iter().skip(channel).step_by(channels))
+                    {
                         bytes.copy_from_slice(&sample.to_ne_bytes());
                     }
                 }
@@ -147,7 +159,9 @@ impl SoundEncoder {
             let mut packet = Packet::empty();
             match self.encoder.receive_packet(&mut packet) {
                 Ok(()) => take(packet)?,
-                Err(ffmpeg::Error::Eof | ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN }) => return Ok(()),
+                Err(ffmpeg::Error::Eof | ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN }) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(libav_error(error, Stage::Encode)),
             }
         }
@@ -166,6 +180,9 @@ mod tests {
 
     #[test]
     fn samples_clip() {
-        assert_eq!([0.0, 1.0, -1.0, 2.0, f32::NAN, 0.5].map(to_i16), [0, 32767, -32768, 32767, 0, 16384]);
+        assert_eq!(
+            [0.0, 1.0, -1.0, 2.0, f32::NAN, 0.5].map(to_i16),
+            [0, 32767, -32768, 32767, 0, 16384]
+        );
     }
 }

@@ -5,8 +5,8 @@ use super::info::Rotation;
 use super::probe::display_size;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::time::Timestamp;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{Rational, ffi, frame};
+use ffmpeg_next as ffmpeg;
 
 /// What is the same for all pictures of a stream.
 #[derive(Clone, Copy, Debug)]

@@ -184,7 +184,8 @@ impl<P: Coded> Planner<P> {
 
     /// The targets that fall into the group when it ends at `end`.
     fn take(&self, schedule: &mut Schedule, end: i64) -> Vec<Target> {
-        let mut targets = if self.begun || self.group.is_empty() { Vec::new() } else { schedule.take_keyframe() };
+        let mut targets =
+            if self.begun || self.group.is_empty() { Vec::new() } else { schedule.take_keyframe() };
         targets.extend(schedule.take_until(self.key, end));
         targets
     }
@@ -205,7 +206,8 @@ impl<P: Coded> Planner<P> {
         let own = group.len();
         let shown_here = |packet: &Arc<P>| packet.tick().is_some_and(|tick| tick < end);
         let all: Vec<Arc<P>> = group.into_iter().chain(self.tail.iter().cloned()).collect();
-        let usable = |i: usize, packet: &Arc<P>| !packet.is_hidden() && (i < own || shown_here(packet));
+        let usable =
+            |i: usize, packet: &Arc<P>| !packet.is_hidden() && (i < own || shown_here(packet));
         let untimed = all.iter().any(|packet| packet.tick().is_none());
         let mut wanted = vec![untimed && own == all.len(); all.len()];
         let mut reach = 0;
@@ -254,11 +256,8 @@ impl<P: Coded> Planner<P> {
                 wanted[at] = true;
             }
         }
-        let packets = given
-            .into_iter()
-            .enumerate()
-            .map(|(i, packet)| (packet, effort(wanted[i])))
-            .collect();
+        let packets =
+            given.into_iter().enumerate().map(|(i, packet)| (packet, effort(wanted[i]))).collect();
         Some(Part { packets, targets, first, last: false })
     }
 }

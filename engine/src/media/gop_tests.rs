@@ -84,7 +84,10 @@ fn decode(parts: Vec<Part<Model>>) -> (Vec<(u64, i64)>, usize) {
             if *effort == Effort::ReferencesOnly && !picture.reference {
                 continue;
             }
-            assert!(picture.needs.iter().all(|need| held.contains(need)), "{picture:?} lacks its references");
+            assert!(
+                picture.needs.iter().all(|need| held.contains(need)),
+                "{picture:?} lacks its references"
+            );
             held.insert(picture.tick);
             decoded_count += 1;
         }
@@ -92,7 +95,9 @@ fn decode(parts: Vec<Part<Model>>) -> (Vec<(u64, i64)>, usize) {
             for target in targets.drain(..) {
                 let tick = match target.pick {
                     Pick::Key => first_key,
-                    Pick::Shown(tick) => held.range(..=tick).next_back().or(held.first()).copied().unwrap(),
+                    Pick::Shown(tick) => {
+                        held.range(..=tick).next_back().or(held.first()).copied().unwrap()
+                    }
                 };
                 found.push((target.n, tick));
             }

@@ -50,7 +50,12 @@ impl<'a> Groups<'a> {
                     scope.spawn(move || {
                         let _abort = AbortOnDrop(queue);
                         context.failure.catch(|| {
-                            let mut decoder = Decoder::open(parameters, clock.base, NonZeroUsize::MIN, context.limits)?;
+                            let mut decoder = Decoder::open(
+                                parameters,
+                                clock.base,
+                                NonZeroUsize::MIN,
+                                context.limits,
+                            )?;
                             decoder.give_unrecovered();
                             Worker {
                                 decoder,
@@ -73,7 +78,11 @@ impl<'a> Groups<'a> {
             };
             for worker in workers {
                 if worker.join().is_err() {
-                    return Err(Error::new(ErrorKind::Internal, Stage::Decode, "a decoding thread panicked"));
+                    return Err(Error::new(
+                        ErrorKind::Internal,
+                        Stage::Decode,
+                        "a decoding thread panicked",
+                    ));
                 }
             }
             driven
@@ -113,7 +122,7 @@ impl<'a> Driver<'a> {
     }
 
     fn drive(mut self, demux: &mut Demux<'_>) -> Result<DemuxCounts> {
-        let mut reader = PacketReader::new(&self.plan.parameters);
+        let mut reader = PacketReader::new(&self.plan.parameters, self.plan.step());
         self.survey(demux);
         let mut position = 0;
         self.seek_if_far(demux, i64::MIN, position);
@@ -164,7 +173,8 @@ impl<'a> Driver<'a> {
         let base = self.plan.clock.base;
         let seconds = demux.input.context().duration() as f64 / 1e6;
         if let Some(bytes) = demux.input.facts().size.filter(|_| seconds > 0.0) {
-            self.bytes_per_tick = bytes as f64 / seconds * f64::from(base.num()) / f64::from(base.den());
+            self.bytes_per_tick =
+                bytes as f64 / seconds * f64::from(base.num()) / f64::from(base.den());
         }
     }
 
@@ -179,7 +189,11 @@ impl<'a> Driver<'a> {
             let place = next.checked_sub(1).map_or(0, |i| self.index[i].1);
             place.saturating_sub(position) > SEEK_WITH_INDEX
         } else {
-            let from = if now == i64::MIN { self.plan.clock.tick(crate::time::Timestamp::ZERO) } else { now };
+            let from = if now == i64::MIN {
+                self.plan.clock.tick(crate::time::Timestamp::ZERO)
+            } else {
+                now
+            };
             let gap = target.saturating_sub(from) as f64 * self.bytes_per_tick;
             gap > SEEK_BY_SEARCH as f64
         };
@@ -195,11 +209,13 @@ impl<'a> Driver<'a> {
     fn seek_again(&mut self, demux: &mut Demux<'_>, landed: Option<i64>) -> bool {
         const TRIES: u32 = 5;
         let Some((target, tries)) = self.landing.take() else { return false };
-        let Some(landed) = landed.filter(|landed| *landed > target && tries < TRIES) else { return false };
+        let Some(landed) = landed.filter(|landed| *landed > target && tries < TRIES) else {
+            return false;
+        };
         // Twice as far back each time, from two seconds on; at last from the beginning.
         let base = self.plan.clock.base;
         let second = (f64::from(base.den()) / f64::from(base.num())).max(1.0) as i64;
-        let back = (landed - target).saturating_add(second << (tries + 1));
+        let back = landed.saturating_sub(target).saturating_add(second << (tries + 1));
         let to = if tries + 1 == TRIES { i64::MIN + 1 } else { target.saturating_sub(back) };
         let moved = demux.input.seek(self.plan.index, to);
         self.counts.seeks += u64::from(moved);
@@ -286,7 +302,10 @@ impl Picker {
     }
 
     /// Gives the rest: no more frames come.
-    pub(super) fn finish(&mut self, give: &mut dyn FnMut(Target, &VideoFrame) -> Result<()>) -> Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        give: &mut dyn FnMut(Target, &VideoFrame) -> Result<()>,
+    ) -> Result<()> {
         for target in std::mem::take(&mut self.targets) {
             let found = match target.pick {
                 Pick::Key => self.key.as_ref(),

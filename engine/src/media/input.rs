@@ -6,8 +6,8 @@ use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::time::{TimeBase, Timestamp};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{Dictionary, Packet, codec, ffi, format, media};
+use ffmpeg_next as ffmpeg;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::Ordering;
@@ -56,8 +56,7 @@ impl Input {
         options.set("max_streams", &limits.streams.saturating_add(1).to_string());
         let stop = cancel.clone();
         let interrupt = move || stop.is_cancelled() || Instant::now() > deadline;
-        let opened =
-            format::input_from_stream_with_interrupt(io, None, Some(options), interrupt);
+        let opened = format::input_from_stream_with_interrupt(io, None, Some(options), interrupt);
         let context = match opened {
             Ok(context) => context,
             Err(error) => return Err(open_error(error, &facts, cancel, deadline).input(path)),
@@ -106,6 +105,11 @@ impl Input {
 
     pub(super) fn facts(&self) -> &SourceFacts {
         &self.facts
+    }
+
+    /// When this input's time is over ([`Limits::wall`]).
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Whether the source can seek at all (a pipe cannot).
@@ -267,7 +271,12 @@ pub(super) fn picture_size(parameters: &codec::Parameters) -> (u32, u32) {
     (width.max(0).unsigned_abs(), height.max(0).unsigned_abs())
 }
 
-fn open_error(error: ffmpeg::Error, facts: &SourceFacts, cancel: &Cancel, deadline: Instant) -> Error {
+fn open_error(
+    error: ffmpeg::Error,
+    facts: &SourceFacts,
+    cancel: &Cancel,
+    deadline: Instant,
+) -> Error {
     if let Some(refusal) = facts.refusal.lock().ok().and_then(|mut slot| slot.take()) {
         return refusal;
     }
@@ -284,6 +293,16 @@ fn open_error(error: ffmpeg::Error, facts: &SourceFacts, cancel: &Cancel, deadli
         }
         ffmpeg::Error::Eof => Error::new(ErrorKind::Input, Stage::Open, "ends before its header does")
             .hint("the file is cut off: copy or record it again"),
+        // Opening takes little memory, unless a header makes claims: to try again is no use.
+        ffmpeg::Error::Other { errno: ffmpeg::error::ENOMEM } => {
+            Error::new(ErrorKind::Input, Stage::Open, "its header asks for more memory than there is")
+                .hint("the file is damaged or made to do harm: get it anew from where it came")
+        }
+        // What libav says of a container that is not on our list.
+        ffmpeg::Error::Other { errno: ffmpeg::error::EINVAL } => {
+            Error::new(ErrorKind::Unsupported, Stage::Open, "is of a kind that is not read here: a playlist, script or picture, or a rare container")
+                .hint("give the film itself, or convert it to MP4 or Matroska")
+        }
         other => libav_error(other, Stage::Open),
     }
 }
@@ -292,13 +311,28 @@ fn open_error(error: ffmpeg::Error, facts: &SourceFacts, cancel: &Cancel, deadli
 pub(super) fn libav_error(error: ffmpeg::Error, stage: Stage) -> Error {
     use ffmpeg::Error as E;
     let kind = match &error {
-        E::Other { errno } if matches!(*errno, ffmpeg::error::ENOMEM | ffmpeg::error::EMFILE | ffmpeg::error::ENOSPC) => ErrorKind::Resource,
-        E::DecoderNotFound | E::DemuxerNotFound | E::EncoderNotFound | E::MuxerNotFound | E::PatchWelcome => {
-            ErrorKind::Unsupported
+        E::Other { errno }
+            if matches!(
+                *errno,
+                ffmpeg::error::ENOMEM | ffmpeg::error::EMFILE | ffmpeg::error::ENOSPC
+            ) =>
+        {
+            ErrorKind::Resource
         }
+        E::DecoderNotFound
+        | E::DemuxerNotFound
+        | E::EncoderNotFound
+        | E::MuxerNotFound
+        | E::PatchWelcome => ErrorKind::Unsupported,
         E::Exit => ErrorKind::Cancelled,
         E::Bug | E::Bug2 | E::OptionNotFound | E::FilterNotFound => ErrorKind::Internal,
         _ => ErrorKind::Input,
     };
-    Error::new(kind, stage, error.to_string()).source(error)
+    let hint = match kind {
+        ErrorKind::Resource => "close other programs or raise the limit, then retry",
+        ErrorKind::Unsupported => "convert it to MP4 or Matroska first",
+        ErrorKind::Internal => "report this, with the file if you can",
+        _ => "check that the file is complete and is a video or sound file",
+    };
+    Error::new(kind, stage, error.to_string()).source(error).hint(hint)
 }

@@ -9,9 +9,9 @@ use super::sound::{AudioChunk, SoundFormat, SoundShape, SoundSink};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::format::context::{Output, StreamIo};
 use ffmpeg::{Dictionary, Packet, Rational, codec, format};
+use ffmpeg_next as ffmpeg;
 use std::fs::File;
 use std::path::Path;
 
@@ -129,7 +129,13 @@ fn sample_base(encoder: &SoundEncoder) -> Rational {
     Rational(1, i32::try_from(encoder.encoder().rate()).unwrap_or(i32::MAX).max(1))
 }
 
-fn write(output: &mut Output, mut packet: Packet, stream: usize, from: Rational, to: Rational) -> Result<()> {
+fn write(
+    output: &mut Output,
+    mut packet: Packet,
+    stream: usize,
+    from: Rational,
+    to: Rational,
+) -> Result<()> {
     packet.set_stream(stream);
     packet.set_position(-1);
     packet.rescale_ts(from, to);
@@ -170,14 +176,21 @@ pub struct Joined {
 ///
 /// # Errors
 /// As [`Reading::run`]; [`ErrorKind::Unsupported`] if the container cannot hold the codec.
-pub fn join(film: &Path, sound: &Path, target: File, container: FilmContainer, limits: &Limits, cancel: &Cancel) -> Result<Joined> {
+pub fn join(
+    film: &Path,
+    sound: &Path,
+    target: File,
+    container: FilmContainer,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Joined> {
     let mut input = Input::open(film, limits, cancel)?;
     let info = super::probe::describe(&mut input);
     let video = info.video().map(|v| v.index).ok_or_else(|| {
         Error::new(ErrorKind::Input, Stage::Mux, "holds no moving pictures").input(film)
     })?;
     let queue = ByteQueue::new(limits.in_flight_bytes / 4);
-    let failure = Failure::default();
+    let failure = Failure::new(cancel, input.deadline());
     let joined = std::thread::scope(|scope| {
         scope.spawn(|| {
             let _close = CloseOnDrop(&queue);
@@ -232,7 +245,10 @@ impl SoundSink for EncodeToQueue<'_> {
             Some(encoder) => encoder,
             None => {
                 let encoder = SoundEncoder::open(SoundCodec::Aac, chunk.shape, true)?;
-                let header = Sound::Header(codec::Parameters::from(encoder.encoder()), sample_base(&encoder));
+                let header = Sound::Header(
+                    codec::Parameters::from(encoder.encoder()),
+                    sample_base(&encoder),
+                );
                 queue.push(1, header).map_err(|_| Error::cancelled(Stage::Mux))?;
                 self.encoder.insert(encoder)
             }
@@ -286,10 +302,12 @@ fn interleave(
         stream.set_time_base(sound_base);
     }
     drop(output.write_header_with(options).map_err(mux_error)?);
-    let base = |output: &Output, index| output.stream(index).map_or(Rational(1, 1), |s| s.time_base());
+    let base =
+        |output: &Output, index| output.stream(index).map_or(Rational(1, 1), |s| s.time_base());
     let (video_out, sound_out) = (base(&output, 0), base(&output, 1));
 
-    let shift = super::select::StreamClock { base: input.time_base(video), origin }.tick(crate::time::Timestamp::ZERO);
+    let shift = super::select::StreamClock { base: input.time_base(video), origin }
+        .tick(crate::time::Timestamp::ZERO);
     let mut joined = Joined { video_packets: 0, samples: 0 };
     let mut sound_at = f64::NEG_INFINITY;
     let mut sound_left = true;
@@ -299,8 +317,8 @@ fn interleave(
         if packet.stream() != video {
             continue;
         }
-        packet.set_pts(packet.pts().map(|tick| tick - shift));
-        packet.set_dts(packet.dts().map(|tick| tick - shift));
+        packet.set_pts(packet.pts().map(|tick| tick.saturating_sub(shift)));
+        packet.set_dts(packet.dts().map(|tick| tick.saturating_sub(shift)));
         let video_at = seconds(packet.dts().or(packet.pts()).unwrap_or(0), video_base);
         while sound_left && sound_at < video_at {
             match queue.pop() {

@@ -2,16 +2,18 @@
 
 use super::gop::Coded;
 use super::nal::{NalCodec, NalLayout};
-use ffmpeg_next as ffmpeg;
-use ffmpeg::codec::packet::{Mut as _, Ref as _, side_data::Type as SideDataType};
 use ffmpeg::codec;
+use ffmpeg::codec::packet::{Mut as _, Ref as _, side_data::Type as SideDataType};
 use ffmpeg::{Packet, ffi};
+use ffmpeg_next as ffmpeg;
 use std::sync::Arc;
 
 /// A packet, whether decoding can really start at it, and the decoder configuration in force.
 pub(super) struct CodedPacket {
     packet: Packet,
     key: bool,
+    /// How long a picture is shown where the container does not say.
+    step: i64,
     /// Set on keyframes once the stream has changed its configuration mid-way; decoders that did
     /// not see the change need it.
     config: Option<Arc<[u8]>>,
@@ -54,7 +56,7 @@ impl Coded for CodedPacket {
     }
 
     fn duration(&self) -> i64 {
-        self.packet.duration().max(0)
+        Some(self.packet.duration()).filter(|ticks| *ticks > 0).unwrap_or(self.step)
     }
 
     fn is_key(&self) -> bool {
@@ -78,11 +80,13 @@ impl Coded for CodedPacket {
 /// Judges the packets of one video stream.
 pub(super) struct PacketReader {
     nal: Option<(NalCodec, NalLayout)>,
+    step: i64,
     config: Option<Arc<[u8]>>,
 }
 
 impl PacketReader {
-    pub(super) fn new(parameters: &codec::Parameters) -> Self {
+    /// `step`: ticks from one picture to the next at the stated rate.
+    pub(super) fn new(parameters: &codec::Parameters, step: i64) -> Self {
         let codec = match parameters.id() {
             codec::Id::H264 => Some(NalCodec::H264),
             codec::Id::HEVC => Some(NalCodec::Hevc),
@@ -94,11 +98,13 @@ impl PacketReader {
         let extradata = unsafe {
             let raw = &*parameters.as_ptr();
             match usize::try_from(raw.extradata_size) {
-                Ok(size) if !raw.extradata.is_null() => std::slice::from_raw_parts(raw.extradata, size).to_vec(),
+                Ok(size) if !raw.extradata.is_null() => {
+                    std::slice::from_raw_parts(raw.extradata, size).to_vec()
+                }
                 _ => Vec::new(),
             }
         };
-        Self { nal: codec.map(|codec| (codec, codec.layout(&extradata))), config: None }
+        Self { nal: codec.map(|codec| (codec, codec.layout(&extradata))), step, config: None }
     }
 
     pub(super) fn read(&mut self, packet: Packet) -> CodedPacket {
@@ -113,6 +119,6 @@ impl PacketReader {
                 (Some((codec, layout)), Some(data)) => codec.can_start(data, layout),
                 _ => true,
             };
-        CodedPacket { packet, key, config: self.config.clone().filter(|_| key) }
+        CodedPacket { packet, key, step: self.step, config: self.config.clone().filter(|_| key) }
     }
 }

@@ -9,8 +9,9 @@ use super::info::Rotation;
 use super::input::libav_error;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use fast_image_resize as fir;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::ffi;
+use ffmpeg::software::scaling;
+use ffmpeg_next as ffmpeg;
 use image::RgbImage;
 use std::num::NonZeroU32;
 use std::ptr;
@@ -33,7 +34,8 @@ impl PictureSize {
     /// The size for a picture that is `width` × `height` as shown; each side at least 1.
     pub fn of(self, width: u32, height: u32) -> (u32, u32) {
         let (w, h) = (u64::from(width.max(1)), u64::from(height.max(1)));
-        let scale = |side: u64, by: u64, of: u64| ((side * by + of / 2) / of).clamp(1, 1 << 16) as u32;
+        let scale =
+            |side: u64, by: u64, of: u64| ((side * by + of / 2) / of).clamp(1, 1 << 16) as u32;
         match self {
             Self::Native => (width.max(1), height.max(1)),
             Self::Width(to) => (to.get(), scale(h, to.get().into(), w)),
@@ -98,9 +100,19 @@ impl PictureConverter {
             .scaler
             .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, Stage::Convert, "no scaler"))?;
-        let stride = shape.width as usize * 3;
-        self.rgb.resize(stride * shape.height as usize, 0);
-        scaler.run(&frame.raw, &mut self.rgb, stride)
+        let (width, height) = (shape.width as usize, shape.height as usize);
+        // libswscale writes whole vectors of eight pixels: where a row has no room for the last
+        // one it leaves the right edge out, and some of its paths write past the end.
+        let (row, stride) = (width * 3, (width.next_multiple_of(8) * 3).next_multiple_of(64));
+        self.rgb.resize(stride * height + 64, 0);
+        scaler.run(&frame.raw, &mut self.rgb, stride)?;
+        if stride != row {
+            for y in 1..height {
+                self.rgb.copy_within(y * stride..y * stride + row, y * row);
+            }
+        }
+        self.rgb.truncate(row * height);
+        Ok(())
     }
 
     fn resize(&mut self, from_w: u32, from_h: u32, width: u32, height: u32) -> Result<Vec<u8>> {
@@ -110,13 +122,12 @@ impl PictureConverter {
         let mut target = fir::images::Image::new(width, height, fir::PixelType::U8x3);
         // Bilinear convolution spans all source pixels when shrinking (an area filter with soft
         // edges) and does not ring; Catmull-Rom keeps edges crisp when enlarging.
-        let filter = if width < from_w { fir::FilterType::Bilinear } else { fir::FilterType::CatmullRom };
+        let filter =
+            if width < from_w { fir::FilterType::Bilinear } else { fir::FilterType::CatmullRom };
         let options = fir::ResizeOptions::new()
             .resize_alg(fir::ResizeAlg::Convolution(filter))
             .use_alpha(false);
-        self.resizer
-            .resize(&source, &mut target, &options)
-            .map_err(|e| failed(e.to_string()))?;
+        self.resizer.resize(&source, &mut target, &options).map_err(|e| failed(e.to_string()))?;
         Ok(target.into_vec())
     }
 }
@@ -160,8 +171,13 @@ unsafe impl Send for Scaler {}
 impl Scaler {
     fn new(shape: Shape) -> Result<Self> {
         let unsupported = || {
-            let name = super::colour::pixel_format(shape.format).map_or("unknown".into(), |f| f.name);
-            Error::new(ErrorKind::Unsupported, Stage::Convert, format!("pixel format {name} cannot be shown"))
+            let name =
+                super::colour::pixel_format(shape.format).map_or("unknown".into(), |f| f.name);
+            Error::new(
+                ErrorKind::Unsupported,
+                Stage::Convert,
+                format!("pixel format {name} cannot be shown"),
+            )
         };
         let described = super::colour::pixel_format(shape.format).ok_or_else(unsupported)?;
         let (width, height) = match (i32::try_from(shape.width), i32::try_from(shape.height)) {
@@ -183,7 +199,7 @@ impl Scaler {
                 width,
                 height,
                 ffi::AVPixelFormat::AV_PIX_FMT_RGB24,
-                ffi::SWS_BICUBIC as i32 | ffi::SWS_FULL_CHR_H_INT as i32,
+                (scaling::Flags::BICUBIC | scaling::Flags::FULL_CHR_H_INT).bits(),
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null(),

@@ -1,8 +1,8 @@
 //! Fills [`MediaInfo`] from an opened container.
 
 use super::info::{
-    AudioInfo, Cadence, Chapter, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
-    StreamKind, VideoInfo,
+    AudioInfo, Cadence, Chapter, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo, StreamKind,
+    VideoInfo,
 };
 use super::input::{Input, picture_size};
 use super::{colour, decoder, editlist};
@@ -10,10 +10,10 @@ use crate::control::Cancel;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::time::{Span, TimeBase, Timestamp};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::packet::side_data::Type as SideDataType;
 use ffmpeg::format::stream::{Disposition, Stream};
 use ffmpeg::{DictionaryRef, Rational, codec, ffi, media};
+use ffmpeg_next as ffmpeg;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -77,7 +77,11 @@ fn origin(context: &ffmpeg::format::context::Input) -> Timestamp {
     // SAFETY: the context is valid while borrowed; `start_time` is a plain field.
     #[allow(unsafe_code)]
     let start = unsafe { (*context.as_ptr()).start_time };
-    if start == ffi::AV_NOPTS_VALUE { Timestamp::ZERO } else { Timestamp::new(start, TimeBase::MICROS) }
+    if start == ffi::AV_NOPTS_VALUE {
+        Timestamp::ZERO
+    } else {
+        Timestamp::new(start, TimeBase::MICROS)
+    }
 }
 
 /// The length on the media clock. A container may count time from 0 although its first frame is
@@ -92,12 +96,11 @@ fn duration(
         return None;
     }
     let stated = Timestamp::new(ticks, TimeBase::MICROS);
-    let longest = streams
-        .iter()
-        .filter_map(|s| Some(s.start?.plus(s.duration?)))
-        .max();
+    let longest = streams.iter().filter_map(|s| Some(s.start?.plus(s.duration?))).max();
     let ends_at_origin = origin > Timestamp::ZERO
-        && longest.is_some_and(|end| end < stated && end.plus(origin) >= stated.minus(Timestamp::from_millis(50)));
+        && longest.is_some_and(|end| {
+            end < stated && end.plus(origin) >= stated.minus(Timestamp::from_millis(50))
+        });
     if ends_at_origin { longest } else { Some(stated) }
 }
 
@@ -144,7 +147,13 @@ fn video_info(stream: &Stream<'_>, parameters: &codec::Parameters, cadence: Cade
     #[allow(unsafe_code)]
     let (format, aspect, order, reorder, bits) = unsafe {
         let raw = &*parameters.as_ptr();
-        (raw.format, raw.sample_aspect_ratio, raw.field_order, raw.video_delay, raw.bits_per_raw_sample)
+        (
+            raw.format,
+            raw.sample_aspect_ratio,
+            raw.field_order,
+            raw.video_delay,
+            raw.bits_per_raw_sample,
+        )
     };
     let container_aspect = {
         // SAFETY: the stream is valid while borrowed; a plain field is read.
@@ -174,7 +183,9 @@ fn video_info(stream: &Stream<'_>, parameters: &codec::Parameters, cadence: Cade
         display_height,
         rotation,
         mirrored,
-        bit_depth: positive(i64::from(bits)).and_then(|b| u32::try_from(b).ok()).or(pixel.as_ref().map(|p| p.depth)),
+        bit_depth: positive(i64::from(bits))
+            .and_then(|b| u32::try_from(b).ok())
+            .or(pixel.as_ref().map(|p| p.depth)),
         pixel_format: pixel.map(|p| p.name),
         colour: colour::of_parameters(parameters),
         hdr: hdr(stream),
@@ -196,7 +207,12 @@ fn scan(order: ffi::AVFieldOrder) -> Scan {
 }
 
 /// Width and height in square pixels after aspect and rotation, each at least 1 where known.
-pub(super) fn display_size(width: u32, height: u32, aspect: Rational, rotation: Rotation) -> (u32, u32) {
+pub(super) fn display_size(
+    width: u32,
+    height: u32,
+    aspect: Rational,
+    rotation: Rotation,
+) -> (u32, u32) {
     let (num, den) = (aspect.numerator().max(1) as u64, aspect.denominator().max(1) as u64);
     // Only ever enlarge one side, as players do: no sample is thrown away.
     let (w, h) = if num >= den {
@@ -205,7 +221,8 @@ pub(super) fn display_size(width: u32, height: u32, aspect: Rational, rotation: 
         (u64::from(width), (u64::from(height) * den + num / 2) / num)
     };
     // An absurd aspect must not ask for absurd memory: beyond 32 times it is not believed.
-    let absurd = w > u64::from(width).saturating_mul(32) || h > u64::from(height).saturating_mul(32);
+    let absurd =
+        w > u64::from(width).saturating_mul(32) || h > u64::from(height).saturating_mul(32);
     let (w, h) = if absurd { (width, height) } else { (w as u32, h as u32) };
     if rotation.swaps_axes() { (h, w) } else { (w, h) }
 }
@@ -220,7 +237,11 @@ fn audio_info(parameters: &codec::Parameters) -> AudioInfo {
         let length =
             ffi::av_channel_layout_describe(&raw.ch_layout, text.as_mut_ptr().cast(), text.len());
         let end = text.iter().position(|b| *b == 0).unwrap_or(0);
-        let layout = if length > 0 { String::from_utf8_lossy(&text[..end]).into_owned() } else { String::new() };
+        let layout = if length > 0 {
+            String::from_utf8_lossy(&text[..end]).into_owned()
+        } else {
+            String::new()
+        };
         (raw.sample_rate, raw.ch_layout.nb_channels, layout, raw.format, raw.bits_per_raw_sample)
     };
     AudioInfo {
@@ -336,7 +357,7 @@ fn cadence(input: &mut Input, index: usize) -> Cadence {
     let (average, nominal) = (stream.avg_frame_rate(), stream.rate());
     let ticks: Vec<i64> = input.index_entries(index).iter().map(|entry| entry.tick).collect();
     if frames > 2 && ticks.len() as i64 == frames {
-        let steps = ticks.windows(2).map(|pair| pair[1] - pair[0]);
+        let steps = ticks.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
         let (low, high) = steps.fold((i64::MAX, i64::MIN), |(l, h), s| (l.min(s), h.max(s)));
         // One tick of rounding each way; the last step is often odd, but it is not in the list.
         return if high.saturating_sub(low) <= 2 { Cadence::Constant } else { Cadence::Variable };
@@ -384,7 +405,12 @@ fn tags(dictionary: &DictionaryRef<'_>) -> BTreeMap<String, String> {
         // is valid until the dictionary changes, and its key and value are C strings.
         #[allow(unsafe_code)]
         unsafe {
-            entry = ffi::av_dict_get(dictionary.as_ptr(), c"".as_ptr(), entry, ffi::AV_DICT_IGNORE_SUFFIX as i32);
+            entry = ffi::av_dict_get(
+                dictionary.as_ptr(),
+                c"".as_ptr(),
+                entry,
+                ffi::AV_DICT_IGNORE_SUFFIX as i32,
+            );
             let Some(found) = entry.as_ref() else { break };
             let text = |raw| std::ffi::CStr::from_ptr(raw).to_string_lossy().into_owned();
             tags.insert(text(found.key), text(found.value));

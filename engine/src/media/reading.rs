@@ -22,8 +22,8 @@ use crate::control::{Cancel, OnProgress, Progress};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::time::Timestamp;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{Packet, Rational, codec};
+use ffmpeg_next as ffmpeg;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +65,7 @@ pub struct Reading<'a> {
     input: Input,
     info: MediaInfo,
     limits: Limits,
+    cancel: Cancel,
     threads: NonZeroUsize,
     deinterlace: bool,
     /// Streams asked for by index.
@@ -87,6 +88,7 @@ impl<'a> Reading<'a> {
             input,
             info,
             limits: limits.clone(),
+            cancel: cancel.clone(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             deinterlace: false,
             video: None,
@@ -118,7 +120,12 @@ impl<'a> Reading<'a> {
 
     /// Asks for frames of the main video stream.
     #[must_use]
-    pub fn frames(mut self, policy: FramePolicy, precision: Precision, sink: &'a dyn FrameSink) -> Self {
+    pub fn frames(
+        mut self,
+        policy: FramePolicy,
+        precision: Precision,
+        sink: &'a dyn FrameSink,
+    ) -> Self {
         self.frames.push(FrameRequest { policy, precision, sink });
         self
     }
@@ -166,7 +173,12 @@ impl<'a> Reading<'a> {
         self.read(&frames, sound, &tally).map_err(|e| e.input(&path))
     }
 
-    fn read(mut self, frames: &[FrameRequest<'_>], sound: Vec<SoundRequest<'_>>, tally: &Tally) -> Result<ReadReport> {
+    fn read(
+        mut self,
+        frames: &[FrameRequest<'_>],
+        sound: Vec<SoundRequest<'_>>,
+        tally: &Tally,
+    ) -> Result<ReadReport> {
         let video = if frames.is_empty() { None } else { Some(self.video_plan(frames)?) };
         let audio = if sound.is_empty() { None } else { Some(self.audio_plan()?) };
         let audio_index = audio.as_ref().map(|a| a.index);
@@ -178,7 +190,7 @@ impl<'a> Reading<'a> {
             _ => Want::Nothing,
         });
 
-        let failure = Failure::default();
+        let failure = Failure::new(&self.cancel, self.input.deadline());
         let sound_queue = ByteQueue::new(self.limits.in_flight_bytes / 4);
         let mut report = ReadReport::default();
         std::thread::scope(|scope| -> Result<()> {
@@ -195,7 +207,10 @@ impl<'a> Reading<'a> {
                     audio: audio_index.map(|index| (index, &sound_queue)),
                     failure: &failure,
                     progress: Ticker::new(self.progress.take(), self.info.duration, tally),
-                    clock: StreamClock { base: crate::time::TimeBase::MICROS, origin: self.info.origin },
+                    clock: StreamClock {
+                        base: crate::time::TimeBase::MICROS,
+                        origin: self.info.origin,
+                    },
                 };
                 failure.catch(|| match video {
                     None => demux.sound_only(),
@@ -240,17 +255,27 @@ impl<'a> Reading<'a> {
             return Err(Error::new(ErrorKind::Input, Stage::Decode, "no picture could be decoded")
                 .hint("the file is damaged, cut off before its first keyframe, or encrypted"));
         }
-        if audio_index.is_some() && frames.is_empty() && report.sound.iter().all(|s| s.samples == 0) {
+        if audio_index.is_some() && frames.is_empty() && report.sound.iter().all(|s| s.samples == 0)
+        {
             return Err(Error::new(ErrorKind::Input, Stage::Decode, "no sound could be decoded")
                 .hint("the file is damaged, cut off or encrypted"));
         }
-        if let Some(stated) = self.info.duration.filter(|_| !keys_only) {
+        if let Some(stated) = self.stated_end([video_index, audio_index]).filter(|_| !keys_only) {
             let slack = stated.times(1, 50).max(Timestamp::from_secs(1));
             if let Some(at) = tally.ended_at().filter(|at| at.plus(slack) < stated) {
                 report.notices.push(Notice::EndsEarly { at, stated });
             }
         }
         Ok(report)
+    }
+
+    /// Where the streams that are read end by the container's word.
+    fn stated_end(&self, read: [Option<usize>; 2]) -> Option<Timestamp> {
+        let ends = read.into_iter().flatten().filter_map(|index| {
+            let stream = self.info.streams.get(index)?;
+            Some(stream.start.unwrap_or(Timestamp::ZERO).plus(stream.duration?))
+        });
+        ends.max().or(self.info.duration)
     }
 
     fn video_plan(&self, frames: &[FrameRequest<'_>]) -> Result<VideoPlan> {
@@ -273,16 +298,25 @@ impl<'a> Reading<'a> {
         // order of display is known only by decoding it all.
         let unplannable = allow::is_elementary(format) || (format == "avi" && video.reorder > 0);
         let in_sequence = schedule.wants_all() || self.deinterlace || unplannable;
-        let aspect = video.sample_aspect.split_once(':').and_then(|(n, d)| Some(Rational(n.parse().ok()?, d.parse().ok()?)));
+        let aspect = video
+            .sample_aspect
+            .split_once(':')
+            .and_then(|(n, d)| Some(Rational(n.parse().ok()?, d.parse().ok()?)));
         Ok(VideoPlan {
             index,
             parameters,
             clock,
             schedule,
+            start,
             end: length.map(|length| clock.tick(start.plus(length))),
             in_sequence,
+            untimed: unplannable,
             rate: self.input.context().stream(index).map(|s| s.avg_frame_rate()),
-            look: StreamLook { rotation: video.rotation, mirrored: video.mirrored, aspect: aspect.filter(|a| *a != Rational(1, 1)) },
+            look: StreamLook {
+                rotation: video.rotation,
+                mirrored: video.mirrored,
+                aspect: aspect.filter(|a| *a != Rational(1, 1)),
+            },
         })
     }
 
@@ -297,7 +331,10 @@ impl<'a> Reading<'a> {
         Ok(AudioStream {
             index: stream.index,
             parameters: self.input.parameters(stream.index).ok_or_else(missing)?,
-            clock: StreamClock { base: self.input.time_base(stream.index), origin: self.info.origin },
+            clock: StreamClock {
+                base: self.input.time_base(stream.index),
+                origin: self.info.origin,
+            },
         })
     }
 }
@@ -317,11 +354,25 @@ pub(super) struct VideoPlan {
     pub parameters: codec::Parameters,
     pub clock: StreamClock,
     pub schedule: Schedule,
+    /// Where the pictures start on the media clock.
+    pub start: Timestamp,
     /// Where the pictures end by the container's word, in ticks.
     pub end: Option<i64>,
     pub in_sequence: bool,
+    /// Whether the container holds no presentation times, so that pictures carry decode times,
+    /// which are late by what the decoder held back.
+    pub untimed: bool,
     pub rate: Option<Rational>,
     pub look: StreamLook,
+}
+
+impl VideoPlan {
+    /// Ticks from one picture to the next at the stated rate; 25 a second where there is none.
+    pub(super) fn step(&self) -> i64 {
+        let base = self.clock.base;
+        let rate = self.rate.map(f64::from).filter(|rate| *rate > 0.0).unwrap_or(25.0);
+        (f64::from(base.den()) / f64::from(base.num()) / rate).round().max(1.0) as i64
+    }
 }
 
 struct AudioStream {
@@ -344,14 +395,25 @@ pub(super) struct VideoContext<'a> {
 
 impl VideoContext<'_> {
     /// Hands a found frame to its consumer.
-    pub(super) fn give(&self, target: Target, frame: &VideoFrame, converter: &mut PictureConverter) -> Result<()> {
+    pub(super) fn give(
+        &self,
+        target: Target,
+        frame: &VideoFrame,
+        converter: &mut PictureConverter,
+    ) -> Result<()> {
         self.failure.check()?;
         let given = self.tally.frames_given.fetch_add(1, Ordering::Relaxed) + 1;
         if given > self.limits.frames_out {
-            return Err(Limits::exceeded(Stage::Decode, "the number of frames".into(), self.limits.frames_out.to_string()));
+            return Err(Limits::exceeded(
+                Stage::Decode,
+                "the number of frames".into(),
+                self.limits.frames_out.to_string(),
+            ));
         }
         match self.requests.get(target.request) {
-            Some(request) => request.sink.frame(Picked { n: target.n, wanted: target.wanted, frame }, converter),
+            Some(request) => {
+                request.sink.frame(Picked { n: target.n, wanted: target.wanted, frame }, converter)
+            }
             None => Ok(()),
         }
     }
@@ -361,7 +423,10 @@ impl VideoContext<'_> {
         self.tally.frames_decoded.fetch_add(1, Ordering::Relaxed);
         let area = u64::from(width) * u64::from(height);
         let pixels = self.tally.pixels.fetch_add(area, Ordering::Relaxed) + area;
-        self.limits.check_decoded(pixels, self.bytes.unwrap_or(u64::MAX / self.limits.pixels_per_byte.max(1)))
+        self.limits.check_decoded(
+            pixels,
+            self.bytes.unwrap_or(u64::MAX / self.limits.pixels_per_byte.max(1)),
+        )
     }
 }
 
@@ -460,19 +525,34 @@ fn decode_sound(
         .into_iter()
         .map(|(mut path, sink)| {
             path.finish(sink)?;
-            Ok(SoundReport { shape: path.shape(), samples: path.written(), splices: path.splices().to_vec() })
+            Ok(SoundReport {
+                shape: path.shape(),
+                samples: path.written(),
+                splices: path.splices().to_vec(),
+            })
         })
         .collect()
 }
 
-/// The first error of any thread; the others stop when they see it.
-#[derive(Default)]
+/// The first error of any thread, cancelling and running out of time included; the others stop
+/// when they see it.
 pub(super) struct Failure {
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
+    cancel: Cancel,
+    deadline: Instant,
 }
 
 impl Failure {
+    pub(super) fn new(cancel: &Cancel, deadline: Instant) -> Self {
+        Self {
+            failed: AtomicBool::new(false),
+            error: Mutex::new(None),
+            cancel: cancel.clone(),
+            deadline,
+        }
+    }
+
     /// Runs a thread's work and keeps its error.
     pub(super) fn catch<T>(&self, work: impl FnOnce() -> Result<T>) -> Option<T> {
         match work() {
@@ -487,9 +567,16 @@ impl Failure {
         }
     }
 
-    /// An error once any thread has failed; it is never the one reported.
+    /// An error once any thread has failed (never the one reported) or the work must stop.
     pub(super) fn check(&self) -> Result<()> {
-        if self.failed.load(Ordering::Relaxed) { Err(Error::cancelled(Stage::Process)) } else { Ok(()) }
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(Error::cancelled(Stage::Process));
+        }
+        self.cancel.check(Stage::Process)?;
+        if Instant::now() > self.deadline {
+            return Err(super::source::wall_time_over());
+        }
+        Ok(())
     }
 
     /// The error of the first thread that failed.

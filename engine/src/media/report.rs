@@ -33,7 +33,12 @@ impl ReadReport {
     /// Whether something is missing from the result because the input is damaged.
     pub fn is_damaged(&self) -> bool {
         self.notices.iter().any(|n| {
-            matches!(n, Notice::DamagedPackets { .. } | Notice::Undecodable { .. } | Notice::EndsEarly { .. })
+            matches!(
+                n,
+                Notice::DamagedPackets { .. }
+                    | Notice::Undecodable { .. }
+                    | Notice::EndsEarly { .. }
+            )
         })
     }
 }
@@ -97,11 +102,17 @@ pub enum Notice {
 impl std::fmt::Display for Notice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::DamagedPackets { count } => write!(f, "the container is damaged in {count} places"),
+            Self::DamagedPackets { count } => {
+                write!(f, "the container is damaged in {count} places")
+            }
             Self::Undecodable { count } => write!(f, "{count} packets could not be decoded"),
-            Self::EndsEarly { at, stated } => write!(f, "ends at {at}, though {stated} is stated: the file may be cut off"),
+            Self::EndsEarly { at, stated } => {
+                write!(f, "ends at {at}, though {stated} is stated: the file may be cut off")
+            }
             Self::ShapeChanged { at, to } => write!(f, "pictures change to {to} at {at}"),
-            Self::TimestampsRepaired { count } => write!(f, "{count} missing or backward timestamps were repaired"),
+            Self::TimestampsRepaired { count } => {
+                write!(f, "{count} missing or backward timestamps were repaired")
+            }
             Self::Interlaced => f.write_str("pictures are interlaced (--deinterlace mends them)"),
             Self::HdrNotMapped => f.write_str("pictures are HDR and were not tone-mapped"),
             Self::MatrixAssumed { matrix } => write!(f, "colour matrix unmarked, {matrix} assumed"),
@@ -137,7 +148,8 @@ struct Seen {
 impl Tally {
     /// Notes how far the content really goes.
     pub(super) fn reach(&self, time: Timestamp) {
-        let micros = time.rescale(crate::time::TimeBase::MICROS, crate::time::Rounding::Floor).ticks();
+        let micros =
+            time.rescale(crate::time::TimeBase::MICROS, crate::time::Rounding::Floor).ticks();
         self.reached.fetch_max(micros.max(0).unsigned_abs(), Ordering::Relaxed);
     }
 
@@ -157,13 +169,18 @@ impl Tally {
     pub(super) fn see(&self, frame: &super::frame::VideoFrame) {
         let colour = frame.colour();
         let format = frame.pixel_format_name().unwrap_or_default();
-        let yuv = !format.starts_with("rgb") && !format.starts_with("bgr") && !format.starts_with("gbr") && !format.starts_with("pal") && !format.starts_with("gray");
+        let yuv = !format.starts_with("rgb")
+            && !format.starts_with("bgr")
+            && !format.starts_with("gbr")
+            && !format.starts_with("pal")
+            && !format.starts_with("gray");
         let seen = Seen {
             at: frame.time(),
             shape: format!("{}x{} {format}", frame.width(), frame.height()),
             interlaced: frame.is_interlaced(),
             hdr: frame.is_hdr(),
-            assumed: (yuv && !colour.matrix_marked).then(|| format!("{:?}", colour.matrix).to_lowercase()),
+            assumed: (yuv && !colour.matrix_marked)
+                .then(|| format!("{:?}", colour.matrix).to_lowercase()),
         };
         let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         // A stream that changes at every picture is told by its first thousand changes.

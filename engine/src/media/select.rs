@@ -89,14 +89,22 @@ struct Lane {
 enum LaneKind {
     All,
     Keys,
-    Times { times: Times, next: Option<(Timestamp, i64)>, clock: StreamClock, snap: bool, snapped: Option<i64> },
+    Times {
+        times: Times,
+        next: Option<(Timestamp, i64)>,
+        clock: StreamClock,
+        snap: bool,
+        snapped: Option<i64>,
+    },
 }
 
 enum Times {
     /// Multiples of a step, without end.
     Every { step: Timestamp, k: u32 },
-    /// A sorted list, the nearest last.
-    List(Vec<Timestamp>),
+    /// A sorted list, the nearest last; `named` where the caller named each time, so that one
+    /// beyond the end is a mistake to be told. Times we chose ourselves by the container's word
+    /// may lie beyond the end of a file that was cut off.
+    List { times: Vec<Timestamp>, named: bool },
 }
 
 impl Times {
@@ -107,7 +115,7 @@ impl Times {
                 *k = k.checked_add(1)?;
                 Some(time)
             }
-            Self::List(list) => list.pop(),
+            Self::List { times, .. } => times.pop(),
         }
     }
 }
@@ -128,29 +136,52 @@ impl Schedule {
                     FramePolicy::All => return Ok(Lane { n: 0, kind: LaneKind::All }),
                     FramePolicy::Keyframes => return Ok(Lane { n: 0, kind: LaneKind::Keys }),
                     FramePolicy::Every(step) if *step <= Timestamp::ZERO => {
-                        return Err(Error::new(ErrorKind::Input, Stage::Decode, "the step between frames must be positive"));
+                        return Err(Error::new(
+                            ErrorKind::Input,
+                            Stage::Decode,
+                            "the step between frames must be positive",
+                        ));
                     }
                     FramePolicy::Every(step) => Times::Every { step: *step, k: 0 },
                     FramePolicy::Count(count) => {
                         let length = length.filter(|l| *l > Timestamp::ZERO).ok_or_else(|| {
-                            Error::new(ErrorKind::Unsupported, Stage::Decode, "evenly spaced frames need a known length, and this input has none")
-                                .hint("ask for a frame every so many seconds instead")
+                            Error::new(
+                                ErrorKind::Unsupported,
+                                Stage::Decode,
+                                "evenly spaced frames need a known length, and this input has none",
+                            )
+                            .hint("ask for a frame every so many seconds instead")
                         })?;
-                        let middle = |i: u32| start.plus(length.times(2 * i + 1, count.get().saturating_mul(2)));
+                        let middle = |i: u32| {
+                            start.plus(length.times(2 * i + 1, count.get().saturating_mul(2)))
+                        };
                         if count.get() > u32::MAX / 4 {
-                            return Err(Error::new(ErrorKind::Limit, Stage::Decode, "too many frames asked for"));
+                            return Err(Error::new(
+                                ErrorKind::Limit,
+                                Stage::Decode,
+                                "too many frames asked for",
+                            ));
                         }
-                        Times::List((0..count.get()).rev().map(middle).collect())
+                        Times::List {
+                            times: (0..count.get()).rev().map(middle).collect(),
+                            named: false,
+                        }
                     }
                     FramePolicy::At(times) => {
                         let mut times = times.clone();
                         times.sort_unstable_by(|a, b| b.cmp(a));
-                        Times::List(times)
+                        Times::List { times, named: true }
                     }
                 };
                 let mut lane = Lane {
                     n: 0,
-                    kind: LaneKind::Times { times, next: None, clock, snap: precision == Precision::Snap, snapped: None },
+                    kind: LaneKind::Times {
+                        times,
+                        next: None,
+                        clock,
+                        snap: precision == Precision::Snap,
+                        snapped: None,
+                    },
                 };
                 lane.advance();
                 Ok(lane)
@@ -166,7 +197,9 @@ impl Schedule {
 
     /// Whether keyframes are all that anybody wants.
     pub(super) fn keys_suffice(&self) -> bool {
-        self.lanes.iter().all(|lane| matches!(lane.kind, LaneKind::Keys | LaneKind::Times { snap: true, .. }))
+        self.lanes
+            .iter()
+            .all(|lane| matches!(lane.kind, LaneKind::Keys | LaneKind::Times { snap: true, .. }))
     }
 
     /// The nearest tick that is still wanted; `None` when every list is used up. Requests for all
@@ -206,7 +239,9 @@ impl Schedule {
     pub(super) fn take_until(&mut self, key: i64, end: i64) -> Vec<Target> {
         let mut taken = Vec::new();
         for (request, lane) in self.lanes.iter_mut().enumerate() {
-            while let LaneKind::Times { next: Some((wanted, tick)), snap, snapped, .. } = &mut lane.kind {
+            while let LaneKind::Times { next: Some((wanted, tick)), snap, snapped, .. } =
+                &mut lane.kind
+            {
                 if *tick >= end {
                     break;
                 }
@@ -234,7 +269,11 @@ impl Schedule {
     /// The first time asked for by name that was never reached.
     pub(super) fn unreached(&self) -> Option<Timestamp> {
         self.lanes.iter().find_map(|lane| match &lane.kind {
-            LaneKind::Times { times: Times::List(_), next: Some((wanted, _)), .. } => Some(*wanted),
+            LaneKind::Times {
+                times: Times::List { named: true, .. },
+                next: Some((wanted, _)),
+                ..
+            } => Some(*wanted),
             _ => None,
         })
     }
@@ -262,12 +301,19 @@ mod tests {
     }
 
     fn ticks(targets: &[Target]) -> Vec<i64> {
-        targets.iter().map(|t| match t.pick { Pick::Shown(tick) => tick, Pick::Key => -1 }).collect()
+        targets
+            .iter()
+            .map(|t| match t.pick {
+                Pick::Shown(tick) => tick,
+                Pick::Key => -1,
+            })
+            .collect()
     }
 
     #[test]
     fn every_second_from_the_origin() {
-        let mut every = schedule(FramePolicy::Every(Timestamp::from_secs(1)), Precision::Exact, None);
+        let mut every =
+            schedule(FramePolicy::Every(Timestamp::from_secs(1)), Precision::Exact, None);
         assert_eq!(ticks(&every.take_until(1000, 3500)), [1000, 2000, 3000]);
         assert_eq!(every.next_tick(), Some(4000));
         assert_eq!(every.unreached(), None);
@@ -275,14 +321,25 @@ mod tests {
 
     #[test]
     fn count_takes_the_middles() {
-        let mut count = schedule(FramePolicy::Count(NonZeroU32::new(4).unwrap()), Precision::Exact, Some(8));
+        let mut count =
+            schedule(FramePolicy::Count(NonZeroU32::new(4).unwrap()), Precision::Exact, Some(8));
         assert_eq!(ticks(&count.take_until(0, i64::MAX)), [2000, 4000, 6000, 8000]);
         assert_eq!(count.next_tick(), None);
     }
 
     #[test]
+    fn only_times_asked_for_by_name_have_to_be_reached() {
+        // A film cut off after one of its eight seconds still has a first part to show.
+        let mut count =
+            schedule(FramePolicy::Count(NonZeroU32::new(4).unwrap()), Precision::Exact, Some(8));
+        assert_eq!(ticks(&count.take_until(0, 2001)), [2000]);
+        assert_eq!(count.unreached(), None);
+    }
+
+    #[test]
     fn snap_gives_each_keyframe_once() {
-        let times = vec![Timestamp::from_millis(500), Timestamp::from_millis(100), Timestamp::from_secs(9)];
+        let times =
+            vec![Timestamp::from_millis(500), Timestamp::from_millis(100), Timestamp::from_secs(9)];
         let mut at = schedule(FramePolicy::At(times), Precision::Snap, None);
         assert_eq!(at.take_until(1000, 2000).len(), 1);
         assert_eq!(at.unreached(), Some(Timestamp::from_secs(9)));
@@ -292,8 +349,12 @@ mod tests {
     #[test]
     fn count_needs_a_length_and_every_a_step() {
         let count = FramePolicy::Count(NonZeroU32::MIN);
-        assert!(Schedule::new([(&count, Precision::Exact)], clock(), Timestamp::ZERO, None).is_err());
+        assert!(
+            Schedule::new([(&count, Precision::Exact)], clock(), Timestamp::ZERO, None).is_err()
+        );
         let every = FramePolicy::Every(Timestamp::ZERO);
-        assert!(Schedule::new([(&every, Precision::Exact)], clock(), Timestamp::ZERO, None).is_err());
+        assert!(
+            Schedule::new([(&every, Precision::Exact)], clock(), Timestamp::ZERO, None).is_err()
+        );
     }
 }

@@ -10,8 +10,8 @@ use super::queue::{AbortOnDrop, ByteQueue, CloseOnDrop};
 use super::reading::{Demux, DemuxCounts, VideoContext, VideoPlan};
 use super::select::{Pick, Target};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::Packet;
+use ffmpeg_next as ffmpeg;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -56,7 +56,11 @@ impl<'a> Sequence<'a> {
                 feed(demux, index, packets)
             };
             if decoding.join().is_err() {
-                return Err(Error::new(ErrorKind::Internal, Stage::Decode, "the decoding thread panicked"));
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    Stage::Decode,
+                    "the decoding thread panicked",
+                ));
             }
             counts
         })
@@ -88,15 +92,23 @@ struct Decoding<'a> {
     shape: Option<(u32, u32, i32)>,
     /// Ticks from one frame to the next at the stated rate, for frames without a timestamp.
     step: i64,
+    /// How late decode times are, where they stand for presentation times.
+    late: Option<i64>,
 }
 
 impl<'a> Decoding<'a> {
-    fn open(plan: VideoPlan, context: VideoContext<'a>, found: &'a ByteQueue<Found>) -> Result<Self> {
-        let decoder = Decoder::open(plan.parameters.clone(), plan.clock.base, context.threads, context.limits)?;
-        let base = plan.clock.base;
-        let rate = plan.rate.map_or(0.0, f64::from);
-        let rate = if rate > 0.0 { rate } else { 25.0 };
-        let step = (f64::from(base.den()) / f64::from(base.num()) / rate).round().max(1.0) as i64;
+    fn open(
+        plan: VideoPlan,
+        context: VideoContext<'a>,
+        found: &'a ByteQueue<Found>,
+    ) -> Result<Self> {
+        let decoder = Decoder::open(
+            plan.parameters.clone(),
+            plan.clock.base,
+            context.threads,
+            context.limits,
+        )?;
+        let (base, step) = (plan.clock.base, plan.step());
         Ok(Self {
             deinterlacer: context.deinterlace.then(|| Deinterlacer::new(base)),
             plan,
@@ -107,6 +119,7 @@ impl<'a> Decoding<'a> {
             key: None,
             shape: None,
             step,
+            late: None,
         })
     }
 
@@ -154,7 +167,8 @@ impl<'a> Decoding<'a> {
 
     fn frame(&mut self, raw: ffmpeg::frame::Video) -> Result<()> {
         let tick = self.repaired_tick(raw.timestamp());
-        let frame = Arc::new(VideoFrame::new(raw, tick, self.plan.clock.time(tick), self.plan.look));
+        let frame =
+            Arc::new(VideoFrame::new(raw, tick, self.plan.clock.time(tick), self.plan.look));
         let shape = (frame.width(), frame.height(), frame.raw_format());
         if self.shape.replace(shape) != Some(shape) {
             self.context.limits.check_picture(Stage::Decode, frame.width(), frame.height())?;
@@ -178,6 +192,9 @@ impl<'a> Decoding<'a> {
 
     /// Gives every target before tick `end`: the frame shown last, or `frame` before the first.
     fn settle(&mut self, end: i64, frame: &Arc<VideoFrame>) -> Result<()> {
+        // A stream that states no length is held to the limit here: one picture that lasts for
+        // months would be written a million times.
+        self.context.limits.check_duration(Stage::Decode, self.plan.clock.time(end))?;
         let key = self.key.clone().unwrap_or_else(|| frame.clone());
         for target in self.plan.schedule.take_until(key.pts(), end) {
             let found = match target.pick {
@@ -191,6 +208,14 @@ impl<'a> Decoding<'a> {
 
     /// A timestamp for every frame, each later than the one before.
     fn repaired_tick(&mut self, stamped: Option<i64>) -> i64 {
+        let stamped = if self.plan.untimed {
+            let start = self.plan.clock.tick(self.plan.start);
+            stamped.map(|tick| {
+                tick.saturating_sub(*self.late.get_or_insert(tick.saturating_sub(start)))
+            })
+        } else {
+            stamped
+        };
         let last = self.shown.as_ref().map(|frame| frame.pts());
         match (stamped, last) {
             (Some(tick), None) => tick,

@@ -5,8 +5,8 @@ use super::input::libav_error;
 use super::select::StreamClock;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::time::{TimeBase, Timestamp};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{ffi, frame};
+use ffmpeg_next as ffmpeg;
 use std::num::NonZeroU32;
 use std::ptr;
 
@@ -174,7 +174,12 @@ impl SoundPath {
     }
 
     /// Feeds `count` samples of silence, in small pieces: memory stays bounded.
-    fn silence(&mut self, mut count: u64, source: SourceShape, sink: &mut dyn SoundSink) -> Result<()> {
+    fn silence(
+        &mut self,
+        mut count: u64,
+        source: SourceShape,
+        sink: &mut dyn SoundSink,
+    ) -> Result<()> {
         const PIECE: u64 = 16_384;
         let Some(blank) = (count > 0).then(|| Silence::new(source, count.min(PIECE) as i32)) else {
             return Ok(());
@@ -188,7 +193,11 @@ impl SoundPath {
         Ok(())
     }
 
-    fn convert(&mut self, input: Option<(&frame::Audio, usize)>, sink: &mut dyn SoundSink) -> Result<()> {
+    fn convert(
+        &mut self,
+        input: Option<(&frame::Audio, usize)>,
+        sink: &mut dyn SoundSink,
+    ) -> Result<()> {
         let Some((frame, skip)) = input else {
             return self.feed(ptr::null(), 0, sink);
         };
@@ -197,8 +206,15 @@ impl SoundPath {
     }
 
     /// Runs the resampler over `count` samples; `planes` null empties it.
-    fn feed(&mut self, planes: *const *const u8, count: i32, sink: &mut dyn SoundSink) -> Result<()> {
-        let (Some(resampler), Some(shape)) = (&mut self.resampler, self.shape) else { return Ok(()) };
+    fn feed(
+        &mut self,
+        planes: *const *const u8,
+        count: i32,
+        sink: &mut dyn SoundSink,
+    ) -> Result<()> {
+        let (Some(resampler), Some(shape)) = (&mut self.resampler, self.shape) else {
+            return Ok(());
+        };
         resampler.run(planes, count, &mut self.out)?;
         if self.out.is_empty() {
             return Ok(());
@@ -226,13 +242,16 @@ fn source_shape(frame: &frame::Audio) -> Result<SourceShape> {
         (raw.sample_rate, raw.ch_layout.nb_channels, mask, raw.format)
     };
     let refuse = |what: String| {
-        Err(Error::new(ErrorKind::Limit, Stage::Decode, what).hint("the file's sound header is damaged or made up"))
+        Err(Error::new(ErrorKind::Limit, Stage::Decode, what)
+            .hint("the file's sound header is damaged or made up"))
     };
     match u32::try_from(rate) {
         Ok(rate @ 1..=MAX_RATE) if (1..=MAX_CHANNELS).contains(&channels) => {
             Ok(SourceShape { rate, channels, mask, format })
         }
-        Ok(_) if !(1..=MAX_CHANNELS).contains(&channels) => refuse(format!("{channels} sound channels")),
+        Ok(_) if !(1..=MAX_CHANNELS).contains(&channels) => {
+            refuse(format!("{channels} sound channels"))
+        }
         _ => refuse(format!("a sample rate of {rate} Hz")),
     }
 }
@@ -270,7 +289,14 @@ impl Silence {
             let format = std::mem::transmute::<i32, ffi::AVSampleFormat>(source.format);
             let mut line = 0;
             // Sets the samples to silence as well.
-            ffi::av_samples_alloc(planes.as_mut_ptr(), &raw mut line, source.channels, samples, format, 0)
+            ffi::av_samples_alloc(
+                planes.as_mut_ptr(),
+                &raw mut line,
+                source.channels,
+                samples,
+                format,
+                0,
+            )
         };
         if code < 0 {
             return Err(libav_error(ffmpeg::Error::from(code), Stage::Convert));
@@ -346,7 +372,11 @@ impl Resampler {
             // A row of the mixing matrix sums up to at most 1, so that nothing clips when it is
             // written; for floats libswresample would leave it at up to 3.4.
             let limit = c"rematrix_maxval".as_ptr();
-            let code = if code < 0 { code } else { ffi::av_opt_set_double(context.as_ptr().cast(), limit, 1.0, 0) };
+            let code = if code < 0 {
+                code
+            } else {
+                ffi::av_opt_set_double(context.as_ptr().cast(), limit, 1.0, 0)
+            };
             let code = if code < 0 { code } else { ffi::swr_init(context.as_ptr()) };
             if code < 0 { Err(failed(code)) } else { Ok(resampler) }
         }

@@ -43,7 +43,12 @@ pub(super) struct Source {
 
 impl Source {
     /// Opens `path`; `-` is the caller's business, not this function's.
-    pub(super) fn open(path: &Path, limits: &Limits, cancel: &Cancel, deadline: Instant) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        limits: &Limits,
+        cancel: &Cancel,
+        deadline: Instant,
+    ) -> Result<Self> {
         // Non-blocking, because opening a pipe that nobody writes to would wait for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty())
@@ -110,20 +115,20 @@ impl Source {
             let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
             let tick = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
             match poll(&mut fds, Some(&tick)) {
-                Ok(ready) if ready > 0 => {
-                    if fds[0].revents().contains(PollFlags::IN) || self.position > 0 {
-                        return Ok(());
-                    }
-                    // Hang-up before the first byte: no writer yet, or one that wrote nothing.
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+                // A hang-up without bytes is an end as well: a pipe that had no writer yet does not
+                // report one.
+                Ok(ready) if ready > 0 => return Ok(()),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             if since.elapsed() > self.silence {
                 return Err(self.refuse(
-                    Error::new(ErrorKind::Limit, Stage::Demux, format!("the pipe was silent for {} s", self.silence.as_secs()))
-                        .hint("check the program that writes to it"),
+                    Error::new(
+                        ErrorKind::Limit,
+                        Stage::Demux,
+                        format!("the pipe was silent for {} s", self.silence.as_secs()),
+                    )
+                    .hint("check the program that writes to it"),
                 ));
             }
         }
@@ -142,7 +147,11 @@ impl Source {
 
 /// The error of an input that took longer than [`Limits::wall`].
 pub(super) fn wall_time_over() -> Error {
-    Limits::exceeded(Stage::Process, "the time spent on this input".into(), "the wall-time budget".into())
+    Limits::exceeded(
+        Stage::Process,
+        "the time spent on this input".into(),
+        "the wall-time budget".into(),
+    )
 }
 
 impl Read for Source {
@@ -165,7 +174,12 @@ impl Read for Source {
                     self.facts.read.fetch_add(n as u64, Ordering::Relaxed);
                     return Ok(n);
                 }
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) =>
+                {
                     self.check()?;
                 }
                 Err(e) => return Err(e),

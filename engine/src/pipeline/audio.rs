@@ -1,6 +1,6 @@
 //! The sound of a film as a file.
 
-use super::{Made, Run, is_current};
+use super::{Made, Run, is_current_file};
 use crate::error::{Result, Stage};
 use crate::library::{Recipe, Record, StagedFile, refuse_same_file, sidecar};
 use crate::media::{SoundContainer, SoundFile, SoundFormat, SoundReport};
@@ -31,11 +31,9 @@ impl ExtractAudio {
     pub fn run(&self, input: &Path, output: &Path, run: &Run) -> Result<Made<SoundReport>> {
         refuse_same_file(input, output)?;
         let recipe = self.recipe();
-        let record_path = sidecar(output);
-        let record = Record::read(&record_path);
+        let record = Record::read(&sidecar(output));
         let content = run.identity_to_compare(input, record.is_some())?;
-        let dir = record_path.parent().unwrap_or(Path::new("."));
-        if is_current(record, &recipe, content.as_ref(), dir) {
+        if is_current_file(record, &recipe, content.as_ref(), output) {
             return Ok(Made::current(output.to_path_buf()));
         }
         let staged = StagedFile::new(output)?;

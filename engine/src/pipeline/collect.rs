@@ -25,7 +25,10 @@ impl Tiles {
 
 impl FrameSink for Tiles {
     fn frame(&self, picked: Picked<'_>, converter: &mut PictureConverter) -> Result<()> {
-        let tile = Tile { picture: converter.convert(picked.frame, self.size)?, time: picked.frame.time() };
+        let tile = Tile {
+            picture: converter.convert(picked.frame, self.size)?,
+            time: picked.frame.time(),
+        };
         self.tiles.lock().unwrap_or_else(PoisonError::into_inner).insert(picked.n, tile);
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use super::{Made, Run, is_current};
 use crate::error::{Error, Result, Stage};
-use crate::library::{MANIFEST, Recipe, Record, StagedDir};
-use crate::media::{FramePolicy, FrameSink, Picked, PictureConverter, PictureSize, Precision, ReadReport};
+use crate::library::{MANIFEST, Recipe, Record, StagedDir, refuse_same_file};
+use crate::media::{
+    FramePolicy, FrameSink, Picked, PictureConverter, PictureSize, Precision, ReadReport,
+};
 use crate::stills::{NameTemplate, PictureFormat};
 use crate::time::Timestamp;
 use serde::Serialize;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -96,6 +99,7 @@ impl ExtractFrames {
     /// As [`crate::media::Reading::run`]; [`crate::error::ErrorKind::Storage`] if `output` holds
     /// foreign files. Nothing is left behind then.
     pub fn run(&self, input: &Path, output: &Path, run: &Run) -> Result<Made<Vec<FrameFile>>> {
+        refuse_same_file(input, output)?;
         let recipe = self.recipe();
         let record = Record::read(&output.join(MANIFEST));
         let content = run.identity_to_compare(input, record.is_some())?;
@@ -120,7 +124,13 @@ impl ExtractFrames {
     }
 }
 
-fn write_manifest(dir: &Path, input: &Path, record: &Record, files: &[FrameFile], report: &ReadReport) -> Result<()> {
+fn write_manifest(
+    dir: &Path,
+    input: &Path,
+    record: &Record,
+    files: &[FrameFile],
+    report: &ReadReport,
+) -> Result<()> {
     #[derive(Serialize)]
     struct Manifest<'a> {
         input: String,
@@ -128,7 +138,8 @@ fn write_manifest(dir: &Path, input: &Path, record: &Record, files: &[FrameFile]
         report: &'a ReadReport,
         record: &'a Record,
     }
-    let manifest = Manifest { input: input.to_string_lossy().into_owned(), frames: files, report, record };
+    let manifest =
+        Manifest { input: input.to_string_lossy().into_owned(), frames: files, report, record };
     let path = dir.join(MANIFEST);
     let json = serde_json::to_vec_pretty(&manifest)
         .map_err(|e| Error::new(crate::error::ErrorKind::Internal, Stage::Write, e.to_string()))?;
@@ -153,6 +164,26 @@ impl<'a> FrameWriter<'a> {
         files.sort_by_key(|file| file.n);
         files
     }
+
+    /// Writes a picture under `name`; with its number behind where that is taken, as when one
+    /// picture was wanted for two times or the stream uses a timestamp twice.
+    fn write_new(&self, name: &str, n: u64, bytes: &[u8]) -> Result<String> {
+        let extension = self.settings.format.extension();
+        let write = |file: &str| {
+            File::create_new(self.dir.join(file)).and_then(|mut out| out.write_all(bytes))
+        };
+        let file = format!("{name}.{extension}");
+        let (file, written) = match write(&file) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                let file = format!("{name}-{n}.{extension}");
+                let written = write(&file);
+                (file, written)
+            }
+            written => (file, written),
+        };
+        written.map_err(|e| Error::io(Stage::Write, &self.dir.join(&file), e))?;
+        Ok(file)
+    }
 }
 
 impl FrameSink for FrameWriter<'_> {
@@ -160,9 +191,9 @@ impl FrameSink for FrameWriter<'_> {
         let settings = self.settings;
         let picture = converter.convert(picked.frame, settings.size)?;
         let (time, pts) = (picked.frame.time(), picked.frame.pts());
-        let file = format!("{}.{}", settings.name.name(picked.n, time, pts), settings.format.extension());
-        let path = self.dir.join(&file);
-        fs::write(&path, settings.format.encode(&picture)?).map_err(|e| Error::io(Stage::Write, &path, e))?;
+        let name = settings.name.name(picked.n, time, pts);
+        let bytes = settings.format.encode(&picture)?;
+        let file = self.write_new(&name, picked.n, &bytes)?;
         let (width, height) = picture.dimensions();
         let written = FrameFile {
             file,

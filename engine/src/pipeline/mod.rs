@@ -16,7 +16,7 @@ pub use sheet::{MakeSheet, SheetKind};
 
 use crate::control::{Cancel, OnProgress};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::library::{ContentId, Recipe, content_id};
+use crate::library::{ContentId, Recipe, Record, content_id};
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Notice, Reading};
 use std::num::NonZeroUsize;
@@ -129,9 +129,27 @@ fn length(info: &MediaInfo) -> crate::time::Timestamp {
 
 /// Current means: the record lies there, was made by `recipe` from `content`, and what it lists
 /// is unharmed.
-fn is_current(record: Option<crate::library::Record>, recipe: &Recipe, content: Option<&ContentId>, dir: &Path) -> bool {
+fn is_current(
+    record: Option<Record>,
+    recipe: &Recipe,
+    content: Option<&ContentId>,
+    dir: &Path,
+) -> bool {
     match (record, content) {
         (Some(record), Some(content)) => record.is_current(&recipe.key(content), dir),
+        _ => false,
+    }
+}
+
+/// As [`is_current`], for a single output file.
+fn is_current_file(
+    record: Option<Record>,
+    recipe: &Recipe,
+    content: Option<&ContentId>,
+    file: &Path,
+) -> bool {
+    match (record, content) {
+        (Some(record), Some(content)) => record.is_current_file(&recipe.key(content), file),
         _ => false,
     }
 }

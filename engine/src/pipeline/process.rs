@@ -6,7 +6,8 @@ use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, is_current};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::{MANIFEST, Recipe, Record, StagedDir, content_id};
 use crate::media::{
-    FramePolicy, MediaInfo, PictureSize, Precision, ReadReport, SoundContainer, SoundFile, SoundFormat,
+    FramePolicy, MediaInfo, PictureSize, Precision, ReadReport, SoundContainer, SoundFile,
+    SoundFormat,
 };
 use crate::stills::{PictureFormat, SheetLayout, contact_sheet};
 use crate::time::Timestamp;
@@ -98,9 +99,13 @@ impl Process {
         let has_video = media.video().is_some_and(|v| v.decodable);
         let has_audio = media.audio().is_some_and(|a| a.decodable);
         if !has_video && !has_audio {
-            return Err(Error::new(ErrorKind::Unsupported, Stage::Process, "holds neither pictures nor sound that this build can decode")
-                .input(input)
-                .hint("`rushes probe` shows what it holds"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                Stage::Process,
+                "holds neither pictures nor sound that this build can decode",
+            )
+            .input(input)
+            .hint("`rushes probe` shows what it holds"));
         }
         if has_video {
             fs::create_dir(&frames_dir).map_err(|e| Error::io(Stage::Write, &frames_dir, e))?;
@@ -112,10 +117,11 @@ impl Process {
             reading = reading
                 .deinterlace(self.frames.deinterlace)
                 .frames(self.frames.policy.clone(), self.frames.precision, &writer)
-                .frames(sheet_policy, Precision::Snap, &tiles);
+                .frames(sheet_policy, Precision::Exact, &tiles);
         }
         let report = if has_audio {
-            let file = File::create(&audio_path).map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
+            let file =
+                File::create(&audio_path).map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
             let sink = sound.insert(SoundFile::new(file, self.audio.container));
             reading.sound(self.audio.format, sink).run()?
         } else {
@@ -127,7 +133,8 @@ impl Process {
             Some(sound) if audio => sound.finish().map_err(|e| e.input(input))?,
             Some(sound) => {
                 drop(sound);
-                fs::remove_file(&audio_path).map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
+                fs::remove_file(&audio_path)
+                    .map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
             }
             None => {}
         }
@@ -136,7 +143,8 @@ impl Process {
         if !tiles.is_empty() {
             let sheet = contact_sheet(&tiles, &self.sheet, &run.limits)?;
             let path = staged.path().join("sheet.jpg");
-            fs::write(&path, PictureFormat::JPEG.encode(&sheet)?).map_err(|e| Error::io(Stage::Write, &path, e))?;
+            fs::write(&path, PictureFormat::JPEG.encode(&sheet)?)
+                .map_err(|e| Error::io(Stage::Write, &path, e))?;
         }
         let notices = report.notices.clone();
         let made = ProcessReport {

@@ -1,11 +1,14 @@
 //! A film at one glance: contact sheet, sprite sheet with track, or animated preview.
 
 use super::collect::Tiles;
-use super::{Made, Run, is_current, length};
-use crate::error::{Error, ErrorKind, Result, Stage};
+use super::{Made, Run, is_current, is_current_file, length};
+use crate::error::{Error, Result, Stage};
 use crate::library::{MANIFEST, Recipe, Record, StagedDir, StagedFile, refuse_same_file, sidecar};
 use crate::media::{FramePolicy, PictureSize, Precision};
-use crate::stills::{AnimationFormat, PictureFormat, SheetLayout, SpriteLayout, Tile, animate, contact_sheet, sprites};
+use crate::stills::{
+    AnimationFormat, PictureFormat, SheetLayout, SpriteLayout, Tile, animate, contact_sheet,
+    sprites,
+};
 use crate::time::Timestamp;
 use serde::Serialize;
 use std::fs;
@@ -84,10 +87,10 @@ impl MakeSheet {
         let recipe = Recipe::new("sheet", Self::VERSION, self);
         let folder = matches!(self.kind, SheetKind::Sprites { .. });
         let record_path = if folder { output.join(MANIFEST) } else { sidecar(output) };
-        let dir = record_path.parent().unwrap_or(Path::new("."));
         let record = Record::read(&record_path);
         let content = run.identity_to_compare(input, record.is_some())?;
-        if is_current(record, &recipe, content.as_ref(), dir) {
+        let current = if folder { is_current } else { is_current_file };
+        if current(record, &recipe, content.as_ref(), output) {
             return Ok(Made::current(output.to_path_buf()));
         }
         let tiles = Tiles::new(PictureSize::Width(self.tile_width()));
@@ -111,7 +114,8 @@ impl MakeSheet {
                 }
                 let record = Record::of_dir(&key, staged.path())?;
                 let path = staged.path().join(MANIFEST);
-                fs::write(&path, record.to_json()).map_err(|e| Error::io(Stage::Write, &path, e))?;
+                fs::write(&path, record.to_json())
+                    .map_err(|e| Error::io(Stage::Write, &path, e))?;
                 staged.publish()?;
             }
             SheetKind::Contact { layout, format } => {
@@ -130,7 +134,12 @@ impl MakeSheet {
 fn one_size(mut tiles: Vec<Tile>) -> Vec<Tile> {
     if let Some((width, height)) = tiles.first().map(|t| t.picture.dimensions()) {
         for tile in tiles.iter_mut().filter(|t| t.picture.dimensions() != (width, height)) {
-            tile.picture = image::imageops::resize(&tile.picture, width, height, image::imageops::FilterType::Triangle);
+            tile.picture = image::imageops::resize(
+                &tile.picture,
+                width,
+                height,
+                image::imageops::FilterType::Triangle,
+            );
         }
     }
     tiles
@@ -150,9 +159,6 @@ pub(super) fn publish_record(output: &Path, key: &str) -> Result<()> {
         return Ok(());
     }
     let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if output.file_name().and_then(|n| n.to_str()).is_none() {
-        return Err(Error::new(ErrorKind::Storage, Stage::Write, "an output's name must be UTF-8").input(output));
-    }
     let mut record = StagedFile::new(&sidecar(output))?;
     record.write(Record::of_file(key, output, &name)?.to_json().as_bytes())?;
     record.publish()

@@ -35,7 +35,8 @@ pub(super) fn label_size(text: &str, dot: u32) -> (u32, u32) {
 /// outside the picture is left out.
 pub(super) fn write_label(picture: &mut RgbImage, text: &str, left: u32, top: u32, dot: u32) {
     let (box_width, box_height) = label_size(text, dot);
-    let (right, bottom) = ((left + box_width).min(picture.width()), (top + box_height).min(picture.height()));
+    let (right, bottom) =
+        ((left + box_width).min(picture.width()), (top + box_height).min(picture.height()));
     for y in top..bottom {
         for x in left..right {
             let Rgb(value) = *picture.get_pixel(x, y);

@@ -26,7 +26,11 @@ pub struct TemplateError(String);
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: use {{n}}, {{n:4}}, {{time}}, {{ms}} and {{pts}} between plain characters", self.0)
+        write!(
+            f,
+            "{}: use {{n}}, {{n:4}}, {{time}}, {{ms}} and {{pts}} between plain characters",
+            self.0
+        )
     }
 }
 
@@ -61,7 +65,9 @@ impl FromStr for NameTemplate {
         let mut rest = text;
         while !rest.is_empty() {
             if let Some(tail) = rest.strip_prefix('{') {
-                let Some((field, tail)) = tail.split_once('}') else { return wrong("a { without }") };
+                let Some((field, tail)) = tail.split_once('}') else {
+                    return wrong("a { without }");
+                };
                 pieces.push(match field.split_once(':') {
                     Some(("n", width)) => match width.parse() {
                         Ok(width @ 1..=18) => Piece::Number(width),
@@ -87,7 +93,9 @@ impl FromStr for NameTemplate {
         if !pieces.iter().any(|p| matches!(p, Piece::Number(_) | Piece::Pts)) {
             return wrong("every frame needs a name of its own, from {n} or {pts}");
         }
-        if matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('.')) || text.len() > 150 {
+        if matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('.'))
+            || text.len() > 150
+        {
             return wrong("too long, or starts with a dot");
         }
         Ok(Self(pieces))
@@ -110,7 +118,9 @@ mod tests {
         assert_eq!(NameTemplate::default().name(7, time, 0), "000007_00-01-02.500");
         let template: NameTemplate = "shot-{n:3}-{ms}-{pts}".parse().unwrap();
         assert_eq!(template.name(12, time, -9), "shot-012-62500--9");
-        for bad in ["", "x", "{time}", "{n", "{n:0}", "{title}{n}", "../{n}", ".{n}", "a/{n}", "{n}\n"] {
+        for bad in
+            ["", "x", "{time}", "{n", "{n:0}", "{title}{n}", "../{n}", ".{n}", "a/{n}", "{n}\n"]
+        {
             assert!(bad.parse::<NameTemplate>().is_err(), "{bad}");
         }
     }

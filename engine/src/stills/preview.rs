@@ -35,9 +35,10 @@ impl AnimationFormat {
 /// [`ErrorKind::Input`] without tiles; encoding errors.
 pub fn animate(tiles: Vec<Tile>, each: Duration, format: AnimationFormat) -> Result<Vec<u8>> {
     let failed = |what: String| Error::new(ErrorKind::Internal, Stage::Encode, what);
-    let (width, height) = tiles.first().map(|t| t.picture.dimensions()).ok_or_else(|| {
-        Error::new(ErrorKind::Input, Stage::Encode, "no frames for a preview")
-    })?;
+    let (width, height) = tiles
+        .first()
+        .map(|t| t.picture.dimensions())
+        .ok_or_else(|| Error::new(ErrorKind::Input, Stage::Encode, "no frames for a preview"))?;
     match format {
         AnimationFormat::Gif => {
             let mut bytes = Vec::new();
@@ -55,14 +56,20 @@ pub fn animate(tiles: Vec<Tile>, each: Duration, format: AnimationFormat) -> Res
             Ok(bytes)
         }
         AnimationFormat::WebP => {
-            let mut config = webp::WebPConfig::new().map_err(|()| failed("WebP refuses its defaults".into()))?;
+            let mut config =
+                webp::WebPConfig::new().map_err(|()| failed("WebP refuses its defaults".into()))?;
             config.quality = 70.0;
             let mut encoder = webp::AnimEncoder::new(width, height, &config);
             encoder.set_loop_count(0);
             let step = i32::try_from(each.as_millis()).unwrap_or(i32::MAX);
             for (i, tile) in tiles.iter().enumerate() {
                 let at = step.saturating_mul(i32::try_from(i).unwrap_or(i32::MAX));
-                encoder.add_frame(webp::AnimFrame::from_rgb(tile.picture.as_raw(), width, height, at));
+                encoder.add_frame(webp::AnimFrame::from_rgb(
+                    tile.picture.as_raw(),
+                    width,
+                    height,
+                    at,
+                ));
             }
             let bytes = encoder.try_encode().map_err(|e| failed(format!("WebP: {e:?}")))?;
             Ok(bytes.to_vec())
@@ -79,11 +86,17 @@ mod tests {
     #[test]
     fn both_formats_hold_all_frames() {
         let tiles = || {
-            (0..4u8).map(|i| Tile { picture: RgbImage::from_pixel(32, 20, Rgb([i * 60; 3])), time: Timestamp::ZERO }).collect()
+            (0..4u8)
+                .map(|i| Tile {
+                    picture: RgbImage::from_pixel(32, 20, Rgb([i * 60; 3])),
+                    time: Timestamp::ZERO,
+                })
+                .collect()
         };
         let each = Duration::from_millis(400);
         let gif = animate(tiles(), each, AnimationFormat::Gif).unwrap();
-        let frames = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).unwrap().into_frames();
+        let frames =
+            image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).unwrap().into_frames();
         assert_eq!(frames.count(), 4);
         let webp = animate(tiles(), each, AnimationFormat::WebP).unwrap();
         assert_eq!(webp.windows(4).filter(|w| w == b"ANMF").count(), 4);

@@ -32,7 +32,13 @@ impl SheetLayout {
                 None => NonZeroU32::MIN,
             }
         }
-        Self { columns: positive(5), rows: positive(4), tile_width: positive(320), gap: 4, times: true }
+        Self {
+            columns: positive(5),
+            rows: positive(4),
+            tile_width: positive(320),
+            gap: 4,
+            times: true,
+        }
     };
 
     /// Number of tiles; at most 10,000.
@@ -61,12 +67,15 @@ pub struct Tile {
 /// [`ErrorKind::Input`] without tiles; [`ErrorKind::Limit`] if the sheet has too many pixels.
 pub fn contact_sheet(tiles: &[Tile], layout: &SheetLayout, limits: &Limits) -> Result<RgbImage> {
     const BACKGROUND: Rgb<u8> = Rgb([24, 24, 24]);
-    let tile_height = tiles.iter().map(|t| t.picture.height()).max().ok_or_else(|| {
-        Error::new(ErrorKind::Input, Stage::Encode, "no frames for a sheet")
-    })?;
+    let tile_height = tiles
+        .iter()
+        .map(|t| t.picture.height())
+        .max()
+        .ok_or_else(|| Error::new(ErrorKind::Input, Stage::Encode, "no frames for a sheet"))?;
     let (columns, gap) = (u64::from(layout.columns.get()), u64::from(layout.gap));
     let rows = (tiles.len() as u64).div_ceil(columns);
-    let (cell_width, cell_height) = (u64::from(layout.tile_width.get()) + gap, u64::from(tile_height) + gap);
+    let (cell_width, cell_height) =
+        (u64::from(layout.tile_width.get()) + gap, u64::from(tile_height) + gap);
     let side = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
     let (width, height) = (side(columns * cell_width + gap), side(rows * cell_height + gap));
     limits.check_picture(Stage::Encode, width, height)?;
@@ -107,7 +116,10 @@ mod tests {
 
     #[test]
     fn tiles_land_in_their_cells() {
-        let tile = |v: u8| Tile { picture: RgbImage::from_pixel(320, 180, Rgb([v; 3])), time: Timestamp::from_secs(v.into()) };
+        let tile = |v: u8| Tile {
+            picture: RgbImage::from_pixel(320, 180, Rgb([v; 3])),
+            time: Timestamp::from_secs(v.into()),
+        };
         let tiles: Vec<_> = (0..7).map(|i| tile(40 + i * 10)).collect();
         let sheet = contact_sheet(&tiles, &SheetLayout::DEFAULT, &Limits::default()).unwrap();
         assert_eq!(sheet.dimensions(), (5 * 324 + 4, 2 * 184 + 4));

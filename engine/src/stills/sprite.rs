@@ -34,9 +34,10 @@ pub struct Sprites {
 /// # Errors
 /// [`ErrorKind::Input`] without tiles; encoding errors.
 pub fn sprites(tiles: &[Tile], layout: &SpriteLayout, end: Timestamp) -> Result<Sprites> {
-    let (width, height) = tiles.first().map(|t| t.picture.dimensions()).ok_or_else(|| {
-        Error::new(ErrorKind::Input, Stage::Encode, "no frames for sprites")
-    })?;
+    let (width, height) = tiles
+        .first()
+        .map(|t| t.picture.dimensions())
+        .ok_or_else(|| Error::new(ErrorKind::Input, Stage::Encode, "no frames for sprites"))?;
     let columns = layout.columns.get().min(tiles.len() as u32);
     let per_sheet = (columns as usize).saturating_mul(layout.rows.get() as usize);
     let mut made = Sprites { sheets: Vec::new(), track: "WEBVTT\n".into() };
@@ -51,7 +52,8 @@ pub fn sprites(tiles: &[Tile], layout: &SpriteLayout, end: Timestamp) -> Result<
             // The first thumbnail also stands for what comes before it.
             let from = if s + i == 0 { Timestamp::ZERO } else { tile.time };
             // Writing to a String cannot fail.
-            let _ = write!(made.track, "\n{from} --> {next}\n{name}#xywh={x},{y},{width},{height}\n");
+            let _ =
+                write!(made.track, "\n{from} --> {next}\n{name}#xywh={x},{y},{width},{height}\n");
         }
         made.sheets.push((name, layout.format.encode(&sheet)?));
     }

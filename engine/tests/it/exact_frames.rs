@@ -91,15 +91,30 @@ fn every_step_finds_the_frame_on_screen() {
         for step in [200u64, 1000, 70] {
             let (given, _) = read(&film.path, FramePolicy::Every(millis(step)), Precision::Exact);
             let end = film.millis(film.first + film.frames - 1);
-            let expected: Vec<u32> =
-                (0..).map(|i| i * step).take_while(|t| *t <= end).map(|t| film.number_at(t)).collect();
+            let expected: Vec<u32> = (0..)
+                .map(|i| i * step)
+                .take_while(|t| *t <= end)
+                .map(|t| film.number_at(t))
+                .collect();
             let numbers: Vec<u32> = given.iter().map(|g| g.2).take(expected.len()).collect();
             // A container's clock may round a frame's time past the step: one frame less is right.
-            let off: Vec<_> = expected.iter().zip(&numbers).filter(|(e, n)| e.abs_diff(**n) > 1).collect();
+            let off: Vec<_> =
+                expected.iter().zip(&numbers).filter(|(e, n)| e.abs_diff(**n) > 1).collect();
             assert!(off.is_empty(), "{variant:?} every {step} ms: {off:?}");
             let exact = expected.iter().zip(&numbers).filter(|(e, n)| e == n).count();
-            let rounded = matches!(variant, Variant::Ts | Variant::TsWrap | Variant::Mpeg2 | Variant::Mpeg4Avi | Variant::EditList);
-            assert!(exact == expected.len() || rounded, "{variant:?} every {step} ms: {exact} of {}\n{expected:?}\n{numbers:?}", expected.len());
+            let rounded = matches!(
+                variant,
+                Variant::Ts
+                    | Variant::TsWrap
+                    | Variant::Mpeg2
+                    | Variant::Mpeg4Avi
+                    | Variant::EditList
+            );
+            assert!(
+                exact == expected.len() || rounded,
+                "{variant:?} every {step} ms: {exact} of {}\n{expected:?}\n{numbers:?}",
+                expected.len()
+            );
         }
     }
 }
@@ -111,14 +126,19 @@ fn keyframes_are_the_keyframes() {
         let numbers: Vec<u32> = given.iter().map(|g| g.2).collect();
         assert_eq!(numbers, film.keyframes, "{variant:?}");
         if film.timed && variant != Variant::Mpeg4Avi {
-            assert_eq!(report.frames_decoded, film.keyframes.len() as u64, "{variant:?}: nothing else is decoded");
+            assert_eq!(
+                report.frames_decoded,
+                film.keyframes.len() as u64,
+                "{variant:?}: nothing else is decoded"
+            );
         }
     }
 }
 
 #[test]
 fn snapping_gives_the_keyframe_before_and_decodes_nothing_else() {
-    for variant in [Variant::ClosedGop, Variant::OpenGop, Variant::Hevc, Variant::Ffv1, Variant::Ts] {
+    for variant in [Variant::ClosedGop, Variant::OpenGop, Variant::Hevc, Variant::Ffv1, Variant::Ts]
+    {
         if !have_encoder(variant.encoder()) {
             continue;
         }

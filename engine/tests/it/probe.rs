@@ -13,7 +13,24 @@ use std::path::Path;
 type Row = (String, Value, Value);
 
 /// Differences that are meant: clip, field, reason.
-const MEANT: &[(&str, &str, &str)] = &[];
+const MEANT: &[(&str, &str, &str)] = &[
+    (
+        "bbb_800x640_768kbps_30fps_avc_2b_firstpts_10_sec.mp4",
+        "duration",
+        "MP4 counts from 0, but the first frame is at 10 s, where our clock starts: 4 s, not 14",
+    ),
+    (
+        "sample_audio_only.mp4",
+        "duration",
+        "likewise: its sound starts at 43 ms, where our clock starts",
+    ),
+    (
+        "sample_rotate_and_reflect.mp4",
+        "0.rotation",
+        "ffprobe leaves the mirror out; mirrored first and then turned by 270 degrees is turned by 90 \
+         degrees and then mirrored (`shapes` compares the pictures)",
+    ),
+];
 
 #[test]
 fn agrees_with_ffprobe() {
@@ -103,11 +120,17 @@ fn stream_rows(
         StreamKind::Data => "data",
     };
     row("kind", value!(kind), theirs["codec_type"].clone());
-    row("codec", value!(stream.codec), theirs["codec_name"].clone());
-    row("profile", value!(stream.profile), theirs["profile"].clone());
+    // ffprobe says nothing of a codec that libav does not know, and the bare number of a profile
+    // that it has no name for.
+    let codec = theirs["codec_name"].as_str().unwrap_or("unknown");
+    row("codec", value!(stream.codec), value!(codec));
+    let profile = theirs["profile"].as_str().filter(|name| name.parse::<i32>().is_err());
+    row("profile", value!(stream.profile), value!(profile));
     row("time_base", value!(stream.time_base), theirs["time_base"].clone());
-    let id = theirs["id"].as_str().and_then(|id| i64::from_str_radix(&id[2..], 16).ok());
-    row("id", value!(stream.id), value!(id.unwrap_or(0)));
+    // Shown only for containers where ids mean something.
+    if let Some(id) = theirs["id"].as_str() {
+        row("id", value!(stream.id), value!(i64::from_str_radix(&id[2..], 16).unwrap()));
+    }
     let start = stream.start.map(|start| start.plus(info.origin));
     row("start", seconds(start), numeric(&theirs["start_time"]));
     row("duration", seconds(stream.duration), numeric(&theirs["duration"]));
