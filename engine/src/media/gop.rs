@@ -153,11 +153,12 @@ impl<P: Coded> Planner<P> {
     }
 
     fn collect(&mut self, packet: Arc<P>, schedule: &mut Schedule) -> Option<Part<P>> {
-        if packet.is_key() && packet.tick().is_some() && !(self.group.is_empty() && !self.begun) {
+        let started = self.begun || !self.group.is_empty();
+        if started && packet.is_key() && packet.tick().is_some() {
             self.tail.push(packet);
             return None;
         }
-        if self.group.is_empty() && !self.begun {
+        if !started {
             // Packets before the first keyframe cannot be decoded.
             if !packet.is_key() {
                 return None;

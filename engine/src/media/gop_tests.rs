@@ -1,8 +1,8 @@
 //! The planner against a model decoder: on random streams with reordering, references, open
 //! groups and cuts, what a decoder makes of the planned packets holds every wanted picture.
 
-use super::super::select::{FramePolicy, Precision, Schedule, StreamClock};
 use super::*;
+use crate::media::select::{FramePolicy, Precision, Schedule, StreamClock};
 use crate::time::{TimeBase, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

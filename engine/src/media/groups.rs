@@ -128,7 +128,7 @@ impl<'a> Driver<'a> {
         self.seek_if_far(demux, i64::MIN, position);
         let mut group = None;
         let mut ended = false;
-        while self.plan.schedule.next_tick().is_some() || self.planner.is_within_group() {
+        while self.plan.schedule.next_tick().is_some() {
             let Some(packet) = demux.next_video(self.plan.index)? else {
                 ended = true;
                 break;
@@ -150,13 +150,15 @@ impl<'a> Driver<'a> {
                 self.seek_if_far(demux, group.unwrap_or(i64::MIN), position);
             }
         }
-        if ended {
-            if self.plan.schedule.keys_suffice() {
-                self.planner.extend_to(self.plan.end.unwrap_or(i64::MAX));
-            }
+        if ended && self.plan.schedule.keys_suffice() {
+            self.planner.extend_to(self.plan.end.unwrap_or(i64::MAX));
+        }
+        if ended || self.planner.is_within_group() {
             for part in self.planner.finish(&mut self.plan.schedule) {
                 self.send(part)?;
             }
+        }
+        if ended {
             self.check_reached()?;
         } else {
             demux.finish_sound()?;

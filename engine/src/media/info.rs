@@ -110,7 +110,7 @@ pub struct StreamInfo {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum StreamKind {
     /// Moving (or cover) pictures.
-    Video(VideoInfo),
+    Video(Box<VideoInfo>),
     /// Sound.
     Audio(AudioInfo),
     /// Timed text or pictures of text.

@@ -5,6 +5,9 @@
 //! itself, so that no file can make libav open another. See [`Reading`] for how threads and
 //! queues are laid out.
 
+// libav's constants are `i32` or `u32` by version and bindgen's mood; a cast keeps both building.
+#![allow(clippy::unnecessary_cast)]
+
 mod allow;
 mod clock;
 mod colour;

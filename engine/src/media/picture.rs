@@ -72,7 +72,7 @@ impl PictureConverter {
         if frame.rotation().swaps_axes() {
             (width, height) = (height, width);
         }
-        self.to_rgb(frame)?;
+        self.fill_rgb(frame)?;
         let same = (width, height) == (coded_width, coded_height);
         let pixels = if same {
             std::mem::take(&mut self.rgb)
@@ -86,7 +86,7 @@ impl PictureConverter {
     }
 
     /// Fills `self.rgb` with packed RGB at the coded size.
-    fn to_rgb(&mut self, frame: &VideoFrame) -> Result<()> {
+    fn fill_rgb(&mut self, frame: &VideoFrame) -> Result<()> {
         let shape = Shape {
             width: frame.width(),
             height: frame.height(),

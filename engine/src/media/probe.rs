@@ -128,7 +128,9 @@ fn stream_info(stream: &Stream<'_>, origin: Timestamp, cadence: Cadence) -> Stre
         cover: disposition.contains(Disposition::ATTACHED_PIC),
         edit_list: Vec::new(),
         kind: match parameters.medium() {
-            media::Type::Video => StreamKind::Video(video_info(stream, &parameters, cadence)),
+            media::Type::Video => {
+                StreamKind::Video(Box::new(video_info(stream, &parameters, cadence)))
+            }
             media::Type::Audio => StreamKind::Audio(audio_info(&parameters)),
             media::Type::Subtitle => StreamKind::Subtitle,
             media::Type::Attachment => StreamKind::Attachment {

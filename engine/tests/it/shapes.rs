@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 fn video(path: &Path) -> VideoInfo {
     let reading = open(path);
     match &reading.info().video().unwrap().kind {
-        StreamKind::Video(video) => video.clone(),
+        StreamKind::Video(video) => VideoInfo::clone(video),
         _ => panic!("not video"),
     }
 }
