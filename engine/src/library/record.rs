@@ -3,6 +3,7 @@
 use super::content::ContentId;
 use crate::control::Cancel;
 use crate::error::{Error, Result, Stage};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -78,7 +79,7 @@ impl Record {
     /// # Errors
     /// I/O failures while reading.
     pub fn of_dir(key: &str, dir: &Path) -> Result<Self> {
-        let mut outputs = Vec::new();
+        let mut files = Vec::new();
         let mut folders = vec![(dir.to_path_buf(), String::new())];
         while let Some((folder, prefix)) = folders.pop() {
             let entries = fs::read_dir(&folder).map_err(|e| Error::io(Stage::Write, &folder, e))?;
@@ -88,11 +89,17 @@ impl Record {
                 if entry.path().is_dir() {
                     folders.push((entry.path(), format!("{name}/")));
                 } else if name != MANIFEST {
-                    let blake3 = super::content_id(&entry.path(), &Cancel::new())?.to_string();
-                    outputs.push(Output { name, blake3 });
+                    files.push((name, entry.path()));
                 }
             }
         }
+        let mut outputs = files
+            .into_par_iter()
+            .map(|(name, path)| {
+                let blake3 = super::content_id(&path, &Cancel::new())?.to_string();
+                Ok(Output { name, blake3 })
+            })
+            .collect::<Result<Vec<_>>>()?;
         outputs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { key: key.to_owned(), outputs })
     }

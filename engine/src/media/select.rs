@@ -118,6 +118,20 @@ impl Times {
             Self::List { times, .. } => times.pop(),
         }
     }
+
+    /// Passes over the times of a step that lie before tick `end`; gives how many. At once: after
+    /// a damaged timestamp they are billions.
+    fn pass(&mut self, end: i64, clock: StreamClock) -> u64 {
+        let Self::Every { step, k } = self else { return 0 };
+        let from = *k;
+        let (mut low, mut high) = (from, u32::MAX);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if clock.tick(step.times(middle, 1)) < end { low = middle + 1 } else { high = middle }
+        }
+        *k = low;
+        u64::from(low - from)
+    }
 }
 
 impl Schedule {
@@ -239,7 +253,7 @@ impl Schedule {
     pub(super) fn take_until(&mut self, key: i64, end: i64) -> Vec<Target> {
         let mut taken = Vec::new();
         for (request, lane) in self.lanes.iter_mut().enumerate() {
-            while let LaneKind::Times { next: Some((wanted, tick)), snap, snapped, .. } =
+            while let LaneKind::Times { times, next: Some((wanted, tick)), clock, snap, snapped } =
                 &mut lane.kind
             {
                 if *tick >= end {
@@ -254,6 +268,9 @@ impl Schedule {
                 // One keyframe for all times that snap to it.
                 if !*snap || snapped.replace(key) != Some(key) {
                     taken.push(target);
+                }
+                if *snap {
+                    lane.n += times.pass(end, *clock);
                 }
                 lane.n += 1;
                 lane.advance();
@@ -344,6 +361,17 @@ mod tests {
         assert_eq!(at.take_until(1000, 2000).len(), 1);
         assert_eq!(at.unreached(), Some(Timestamp::from_secs(9)));
         assert!(at.keys_suffice());
+    }
+
+    #[test]
+    fn a_gap_of_ages_is_passed_over_at_once() {
+        let every = FramePolicy::Every(Timestamp::from_millis(500));
+        let mut every = schedule(every, Precision::Snap, None);
+        assert_eq!(every.take_until(1000, 3000).len(), 1);
+        assert_eq!(every.next_tick(), Some(3000));
+        let taken = every.take_until(3000, 1 << 50);
+        assert_eq!(taken.iter().map(|t| t.n).collect::<Vec<_>>(), [4]);
+        assert!(every.next_tick().is_none_or(|tick| tick >= 1 << 40));
     }
 
     #[test]
