@@ -206,6 +206,7 @@ impl<'a> Reading<'a> {
                     input: &mut self.input,
                     audio: audio_index.map(|index| (index, &sound_queue)),
                     failure: &failure,
+                    limits: &self.limits,
                     progress: Ticker::new(self.progress.take(), self.info.duration, tally),
                     clock: StreamClock {
                         base: crate::time::TimeBase::MICROS,
@@ -442,6 +443,7 @@ pub(super) struct Demux<'a> {
     pub input: &'a mut Input,
     audio: Option<(usize, &'a ByteQueue<Packet>)>,
     failure: &'a Failure,
+    limits: &'a Limits,
     progress: Ticker<'a>,
     clock: StreamClock,
 }
@@ -463,6 +465,8 @@ impl Demux<'_> {
             let base = self.input.time_base(packet.stream());
             if let Some(tick) = packet.pts().or(packet.dts()) {
                 let time = Timestamp::new(tick, base).minus(self.clock.origin);
+                // A damaged timestamp can lie days ahead; nothing is to be made up until there.
+                self.limits.check_duration(Stage::Demux, time)?;
                 self.progress.tally.reach(time);
                 self.progress.at(time);
             }

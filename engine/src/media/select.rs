@@ -251,12 +251,15 @@ impl Schedule {
     /// Takes every target before tick `end`, in order of time; `key` is the tick of the keyframe
     /// they are decoded from.
     pub(super) fn take_until(&mut self, key: i64, end: i64) -> Vec<Target> {
+        // More than `Limits::frames_out` admits by default: a gap of days in the timestamps is
+        // refused by that limit before it fills the memory with targets.
+        const MOST: usize = 1 << 20;
         let mut taken = Vec::new();
         for (request, lane) in self.lanes.iter_mut().enumerate() {
             while let LaneKind::Times { times, next: Some((wanted, tick)), clock, snap, snapped } =
                 &mut lane.kind
             {
-                if *tick >= end {
+                if *tick >= end || taken.len() >= MOST {
                     break;
                 }
                 let target = Target {
