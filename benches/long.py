@@ -33,7 +33,7 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     try:
-        sample = measure([rushes, "process", film, "-o", out, "--force", *options.args], limit=14400)
+        sample = measure([rushes, "process", film, "--library", out, "--force", *options.args], limit=14400)
         files = sum(1 for path in out.rglob("*") if path.is_file())
     except Failure as failure:
         say(f"rushes process: {failure}")

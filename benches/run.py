@@ -234,7 +234,7 @@ def works(film, rushes, peers):
         "process": (
             "everything `rushes process` does; no peer does the same, so this is for its memory",
             anything,
-            {"rushes": ours("process", film_word, "-o", "OUT/", "--force")},
+            {"rushes": ours("process", film_word, "--library", "OUT/", "--force")},
         ),
     }
     return out

@@ -276,7 +276,7 @@ pub(super) struct Picker {
 }
 
 impl Picker {
-    pub(super) fn expect(&mut self, targets: Vec<Target>) {
+    pub(super) fn want(&mut self, targets: Vec<Target>) {
         self.targets.extend(targets);
     }
 
@@ -352,7 +352,7 @@ impl Worker<'_> {
             self.key = part.packets.first().and_then(|(key, _)| key.tick()).unwrap_or(i64::MIN);
             self.decoder.flush();
         }
-        picker.expect(part.targets);
+        picker.want(part.targets);
         for (packet, effort) in part.packets {
             self.context.failure.check()?;
             self.decoder.set_effort(effort);

@@ -15,6 +15,7 @@ mod decoder;
 mod deinterlace;
 mod editlist;
 mod encode;
+mod failure;
 mod frame;
 mod gop;
 mod groups;

@@ -2,9 +2,10 @@
 //! encoding the pictures again.
 
 use super::encode::{SoundCodec, SoundEncoder};
+use super::failure::Failure;
 use super::input::{Input, Want, libav_error};
 use super::queue::{AbortOnDrop, ByteQueue, CloseOnDrop};
-use super::reading::{Failure, Reading};
+use super::reading::Reading;
 use super::sound::{AudioChunk, SoundFormat, SoundShape, SoundSink};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};

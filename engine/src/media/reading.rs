@@ -7,6 +7,7 @@
 //! as is wanted. In sequence: one decoder with frame threads reads everything; for all frames,
 //! for deinterlacing, and for streams without timestamps to plan by.
 
+use super::failure::Failure;
 use super::frame::StreamLook;
 use super::groups::Groups;
 use super::info::{MediaInfo, StreamInfo, StreamKind};
@@ -26,8 +27,7 @@ use ffmpeg::{Packet, Rational, codec};
 use ffmpeg_next as ffmpeg;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A wanted frame, found.
@@ -536,60 +536,6 @@ fn decode_sound(
             })
         })
         .collect()
-}
-
-/// The first error of any thread, cancelling and running out of time included; the others stop
-/// when they see it.
-pub(super) struct Failure {
-    failed: AtomicBool,
-    error: Mutex<Option<Error>>,
-    cancel: Cancel,
-    deadline: Instant,
-}
-
-impl Failure {
-    pub(super) fn new(cancel: &Cancel, deadline: Instant) -> Self {
-        Self {
-            failed: AtomicBool::new(false),
-            error: Mutex::new(None),
-            cancel: cancel.clone(),
-            deadline,
-        }
-    }
-
-    /// Runs a thread's work and keeps its error.
-    pub(super) fn catch<T>(&self, work: impl FnOnce() -> Result<T>) -> Option<T> {
-        match work() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-                if !self.failed.swap(true, Ordering::SeqCst) {
-                    *slot = Some(error);
-                }
-                None
-            }
-        }
-    }
-
-    /// An error once any thread has failed (never the one reported) or the work must stop.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.failed.load(Ordering::Relaxed) {
-            return Err(Error::cancelled(Stage::Process));
-        }
-        self.cancel.check(Stage::Process)?;
-        if Instant::now() > self.deadline {
-            return Err(super::source::wall_time_over());
-        }
-        Ok(())
-    }
-
-    /// The error of the first thread that failed.
-    pub(super) fn into_result(self) -> Result<()> {
-        match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Reports progress now and then.
