@@ -18,8 +18,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Reading on costs a copy of the bytes; a seek costs its system calls and the buffers thrown
-/// away. From this gap on the seek is cheaper where an index says where to go (measured: reading
-/// 4 MiB from the page cache takes about as long as a seek in MP4).
+/// away. From this gap on the seek is taken to be cheaper where an index says where to go: an
+/// estimate of the right order, not a measurement.
 const SEEK_WITH_INDEX: u64 = 4 << 20;
 /// Without an index, libav searches by timestamps: tens of reads.
 const SEEK_BY_SEARCH: u64 = 64 << 20;
