@@ -182,13 +182,7 @@ impl StagedDir {
             refuse_foreign(&target)?;
             // Swap in one step; what was there is removed with the temporary folder.
             renameat_with(CWD, temp.path(), CWD, &target, RenameFlags::EXCHANGE)
-                .or_else(|_| {
-                    let old = temp.path().join(".old");
-                    fs::rename(&target, temp.path().with_extension("old"))?;
-                    fs::rename(temp.path(), &target)?;
-                    fs::remove_dir_all(temp.path().with_extension("old"))
-                        .or_else(|_| fs::remove_dir_all(old))
-                })
+                .or_else(|_| replace_in_steps(temp.path(), &target))
                 .map_err(failed(&target))?;
         } else {
             fs::rename(temp.path(), &target).map_err(failed(&target))?;
@@ -230,6 +224,18 @@ fn sync_tree(dir: &Path) -> Result<()> {
         File::open(path).and_then(|f| f.sync_all()).map_err(failed(path))?;
     }
     dirs.iter().rev().try_for_each(|dir| sync_dir(dir))
+}
+
+/// For file systems that cannot exchange two names: puts `target` aside, `new` in its place, and
+/// `target` back if that fails.
+fn replace_in_steps(new: &Path, target: &Path) -> std::io::Result<()> {
+    let aside = new.with_extension("old");
+    fs::rename(target, &aside)?;
+    if let Err(error) = fs::rename(new, target) {
+        fs::rename(&aside, target)?;
+        return Err(error);
+    }
+    fs::remove_dir_all(&aside)
 }
 
 /// Refuses a folder that holds, at whatever depth, a file that this engine did not make.
@@ -296,6 +302,21 @@ mod tests {
         fs::write(target.join("deep/diary.txt"), "mine").unwrap();
         assert_eq!(StagedDir::new(&target).err().unwrap().kind(), ErrorKind::Storage);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn without_an_exchange_the_old_folder_is_replaced_or_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, target) = (dir.path().join(".new"), dir.path().join("out"));
+        for (folder, text) in [(&new, "new"), (&target, "old")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("x"), text).unwrap();
+        }
+        assert!(replace_in_steps(&dir.path().join("missing"), &target).is_err());
+        assert_eq!(fs::read_to_string(target.join("x")).unwrap(), "old");
+        replace_in_steps(&new, &target).unwrap();
+        assert_eq!(fs::read_to_string(target.join("x")).unwrap(), "new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
