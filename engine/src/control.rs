@@ -58,7 +58,10 @@ impl std::fmt::Display for Progress {
         if let Some(total) = self.total {
             write!(f, " of {total}")?;
         }
-        write!(f, ", {} frames", self.frames)
+        if self.frames > 0 {
+            write!(f, ", {} frames", self.frames)?;
+        }
+        Ok(())
     }
 }
 

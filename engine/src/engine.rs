@@ -4,7 +4,9 @@ use crate::control::{Cancel, Progress};
 use crate::error::{Error, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
-use crate::pipeline::{Made, Process, ProcessReport, Run};
+use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
+use crate::speech::setup::Speech;
+use crate::speech::transcribe::TranscribeSettings;
 use crate::stills::SheetLayout;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +83,20 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn sheet(mut self, layout: SheetLayout) -> Self {
         self.job.sheet = layout;
+        self
+    }
+
+    /// Has a transcript made by `speech`, which many jobs may share.
+    #[must_use]
+    pub fn transcribe(mut self, speech: &Arc<Speech>, settings: TranscribeSettings) -> Self {
+        self.job.transcript = Some(WithSpeech { speech: speech.clone(), settings });
+        self
+    }
+
+    /// Chooses what is made beside the transcript.
+    #[must_use]
+    pub fn stages(mut self, stages: Stages) -> Self {
+        self.job.stages = stages;
         self
     }
 

@@ -65,6 +65,12 @@ pub enum Stage {
     Mux,
     /// Writing, syncing or publishing files.
     Write,
+    /// Finding speech and turning it into text.
+    Transcribe,
+    /// Reading or writing subtitles.
+    Subtitles,
+    /// Loading a model or its run-time library.
+    Model,
     /// Planning or running several stages together.
     Process,
 }
@@ -81,6 +87,9 @@ impl Stage {
             Self::Encode => "encode",
             Self::Mux => "mux",
             Self::Write => "write",
+            Self::Transcribe => "transcribe",
+            Self::Subtitles => "subtitles",
+            Self::Model => "model",
             Self::Process => "process",
         }
     }

@@ -24,6 +24,7 @@ pub mod library;
 pub mod limits;
 pub mod media;
 pub mod pipeline;
+pub mod speech;
 pub mod stills;
 pub mod text;
 pub mod time;

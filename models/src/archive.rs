@@ -61,5 +61,6 @@ pub(crate) fn member<T, E: From<FetchCause>>(
             let size = entry.size();
             consume(&mut entry, size)
         }
+        _ => Err(absent("in it: it is none").into()),
     }
 }

@@ -2,14 +2,18 @@
 
 use crate::error::ModelsError;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
-/// Every manifest of `models/manifests`, part of the binary so that a catalogue cannot go missing.
-const MANIFESTS: [&str; 3] = [
-    include_str!("../manifests/big-buck-bunny-1080p.toml"),
-    include_str!("../manifests/silero-vad.toml"),
-    include_str!("../manifests/two-cities.toml"),
-];
+mod check;
+mod manifests;
+
+/// What the manifests call this kind of machine; a file that names another is not for it.
+const MACHINE: &str = match (cfg!(target_os = "linux"), cfg!(target_arch = "x86_64")) {
+    (true, true) => "linux-x86_64",
+    (true, false) if cfg!(target_arch = "aarch64") => "linux-aarch64",
+    _ => "other",
+};
 
 /// What an artefact is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -22,6 +26,20 @@ pub enum Task {
     Narration,
     /// A model that tells speech from silence.
     Vad,
+    /// A model that writes down what is said.
+    Speech,
+    /// A library that runs models.
+    Runtime,
+    /// A model that turns text into vectors.
+    TextEmbedding,
+    /// A model that turns pictures, and the words that describe them, into vectors.
+    ImageTextEmbedding,
+    /// A model that turns pictures into vectors and labels.
+    ImageEmbedding,
+    /// A model that finds where one shot ends and the next begins.
+    Shots,
+    /// A model that reads text in pictures.
+    Ocr,
 }
 
 impl Task {
@@ -31,11 +49,18 @@ impl Task {
             Self::Film => "film",
             Self::Narration => "narration",
             Self::Vad => "vad",
+            Self::Speech => "speech",
+            Self::Runtime => "runtime",
+            Self::TextEmbedding => "text-embedding",
+            Self::ImageTextEmbedding => "image-text-embedding",
+            Self::ImageEmbedding => "image-embedding",
+            Self::Shots => "shots",
+            Self::Ocr => "ocr",
         }
     }
 }
 
-/// A named model or piece of media, and its files.
+/// A named model, library or piece of media, and its files.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Artefact {
@@ -49,20 +74,33 @@ pub struct Artefact {
     pub licence: String,
     /// The notice that the licence wants kept with the work.
     pub credit: String,
-    /// Its files.
+    /// The length of the vectors that it makes, for models that embed.
+    pub dims: Option<u32>,
+    /// Memory in MB (10^6 bytes) that it takes to use, by device (`cpu`, `cuda`): an estimate from
+    /// the size of its weights and working buffers, not a measurement.
+    #[serde(default)]
+    pub memory: BTreeMap<String, u32>,
+    /// The artefact to take where this one cannot be had.
+    pub fallback: Option<String>,
+    /// Its files; a file for another kind of machine than this is not among them.
     pub files: Vec<ArtefactFile>,
 }
 
-/// One file of an artefact, pinned.
+/// One file of an artefact.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArtefactFile {
     /// Its name on disk.
     pub name: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its sha256, 64 lower-case hex digits.
-    pub sha256: String,
+    /// Its size in bytes. Absent only where no public source states it and every source is a hub,
+    /// which states the size itself.
+    pub bytes: Option<u64>,
+    /// Its sha256, 64 lower-case hex digits. Absent only where no public source states it and every
+    /// source is a hub: then the digest that the hub states is checked, and recorded as the name of
+    /// the blob in the hub's cache.
+    pub sha256: Option<String>,
+    /// The kind of machine it is for (`linux-x86_64`), where it is native code.
+    pub machine: Option<String>,
     /// Where to get it, best first.
     pub sources: Vec<Source>,
 }
@@ -72,6 +110,15 @@ pub struct ArtefactFile {
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Source {
+    /// A file in a repository of the Hugging Face hub.
+    Huggingface {
+        /// The repository, `OWNER/NAME`.
+        repo: String,
+        /// The commit, or a branch or tag.
+        revision: String,
+        /// The file's path in the repository.
+        file: String,
+    },
     /// A package that `npm pack` fetches.
     Npm {
         /// The package's name.
@@ -91,15 +138,80 @@ pub enum Source {
         path: String,
         /// The platform tag to ask for, where the package has no wheel for every machine.
         platform: Option<String>,
+        /// The Python version to ask for (`3.11`), where the package has a wheel for each.
+        python: Option<String>,
     },
+    /// A file behind an address.
+    Url {
+        /// The address, http or https.
+        url: String,
+    },
+    /// A file that is on this machine already.
+    Local {
+        /// Its absolute path.
+        path: String,
+    },
+    /// A file made here out of others, the same bytes each time.
+    Convert {
+        /// What makes it.
+        with: Converter,
+        /// The files it is made of; they are not kept.
+        inputs: Vec<ArtefactFile>,
+    },
+}
+
+/// What makes a file out of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Converter {
+    /// [`crate::convert::whisper_ggml`]; its inputs are the encoder, the decoder, `config.json` and
+    /// `vocab.json`, in this order.
+    WhisperGgml,
+    /// [`crate::convert::pth_to_safetensors`]; its one input is the state dict.
+    PthSafetensors,
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Huggingface { repo, .. } => write!(f, "hub {repo}"),
             Self::Npm { package, version, .. } => write!(f, "npm {package}@{version}"),
             Self::Pypi { package, version, .. } => write!(f, "PyPI {package}=={version}"),
+            Self::Url { url } => f.write_str(url),
+            Self::Local { path } => f.write_str(path),
+            Self::Convert { inputs, .. } => {
+                f.write_str("made from")?;
+                // A package holds several inputs: it is named once.
+                let mut named: Vec<String> = Vec::new();
+                for source in inputs.iter().filter_map(|i| i.sources.first()) {
+                    let name = source.to_string();
+                    if !named.contains(&name) {
+                        write!(f, " {name}")?;
+                        named.push(name);
+                    }
+                }
+                Ok(())
+            }
         }
+    }
+}
+
+impl Artefact {
+    /// The size of all its files in bytes, of which those of unknown size count for nothing.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().filter_map(|f| f.bytes).sum()
+    }
+
+    /// Whether the manifest states size and digest of every file; where it does not, those that
+    /// the hub states are checked.
+    pub fn is_pinned(&self) -> bool {
+        self.files.iter().all(|f| f.bytes.is_some() && f.sha256.is_some())
+    }
+
+    /// The file of this name.
+    pub fn file(&self, name: &str) -> Option<&ArtefactFile> {
+        self.files.iter().find(|f| f.name == name)
     }
 }
 
@@ -112,30 +224,39 @@ pub struct Catalogue {
 impl Catalogue {
     /// The catalogue that is part of this build.
     pub fn embedded() -> Result<Self, ModelsError> {
-        Self::parse(&MANIFESTS)
+        Self::parse(&manifests::MANIFESTS)
     }
 
-    fn parse(manifests: &[&str]) -> Result<Self, ModelsError> {
+    pub(crate) fn parse(manifests: &[&str]) -> Result<Self, ModelsError> {
         let mut artefacts = Vec::with_capacity(manifests.len());
         for (number, text) in manifests.iter().enumerate() {
-            let artefact: Artefact = toml::from_str(text).map_err(|e| ModelsError::Manifest {
-                name: format!("#{number}"),
-                message: e.to_string(),
+            let mut artefact: Artefact = toml::from_str(text).map_err(|e| {
+                ModelsError::Manifest { name: format!("#{number}"), message: e.to_string() }
             })?;
             artefact.check().map_err(|message| ModelsError::Manifest {
                 name: artefact.name.clone(),
                 message,
             })?;
+            artefact.files.retain(|f| f.machine.as_deref().is_none_or(|m| m == MACHINE));
             artefacts.push(artefact);
         }
         artefacts.sort_by(|a, b| a.name.cmp(&b.name));
-        match artefacts.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            Some(pair) => Err(ModelsError::Manifest {
-                name: pair[0].name.clone(),
-                message: "two manifests have this name".into(),
-            }),
-            None => Ok(Self { artefacts }),
+        let slip = |name: &str, message: &str| {
+            Err(ModelsError::Manifest { name: name.into(), message: message.into() })
+        };
+        if let Some(pair) = artefacts.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return slip(&pair[0].name, "two manifests have this name");
         }
+        for artefact in &artefacts {
+            let Some(fallback) = &artefact.fallback else { continue };
+            // One step only: a chain could be a ring.
+            match artefacts.iter().find(|a| a.name == *fallback) {
+                Some(other) if other.fallback.is_none() && other.task == artefact.task => {}
+                Some(_) => return slip(&artefact.name, "`fallback` is of another kind"),
+                None => return slip(&artefact.name, "`fallback` is not in the catalogue"),
+            }
+        }
+        Ok(Self { artefacts })
     }
 
     /// The names of all artefacts.
@@ -148,172 +269,25 @@ impl Catalogue {
         self.artefacts.iter()
     }
 
-    /// The artefact of this name.
+    /// The artefact of this name. Whisper's models are known by their size as well: `tiny` is
+    /// `whisper-tiny`.
+    ///
+    /// # Errors
+    /// [`ModelsError::Unknown`] with the names that exist.
     pub fn get(&self, name: &str) -> Result<&Artefact, ModelsError> {
-        self.artefacts.iter().find(|a| a.name == name).ok_or_else(|| ModelsError::Unknown {
+        let of = |wanted: &str| self.artefacts.iter().find(|a| a.name == wanted);
+        of(name).or_else(|| of(&format!("whisper-{name}"))).ok_or_else(|| ModelsError::Unknown {
             name: name.into(),
             known: self.names().map(str::to_owned).collect(),
         })
     }
-}
 
-impl Artefact {
-    /// Names become folders and arguments of commands, so the rules are checked, not assumed.
-    fn check(&self) -> Result<(), String> {
-        plain_name("name", &self.name)?;
-        for (what, text) in
-            [("about", &self.about), ("licence", &self.licence), ("credit", &self.credit)]
-        {
-            if text.trim().is_empty() {
-                return Err(format!("`{what}` is empty"));
-            }
-        }
-        if self.files.is_empty() {
-            return Err("there are no files".into());
-        }
-        for (at, file) in self.files.iter().enumerate() {
-            plain_name("file name", &file.name)?;
-            if self.files[..at].iter().any(|earlier| earlier.name == file.name) {
-                return Err(format!("two files are named {}", file.name));
-            }
-            if file.bytes == 0 {
-                return Err(format!("{}: `bytes` is 0", file.name));
-            }
-            let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            if file.sha256.len() != 64 || !file.sha256.bytes().all(hex) {
-                return Err(format!("{}: `sha256` is not 64 lower-case hex digits", file.name));
-            }
-            if file.sources.is_empty() {
-                return Err(format!("{}: there are no sources", file.name));
-            }
-            for source in &file.sources {
-                source.check().map_err(|e| format!("{}: {e}", file.name))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Source {
-    fn check(&self) -> Result<(), String> {
-        let (package, version, path, platform) = match self {
-            Self::Npm { package, version, path } => {
-                // A scope is the one place where a package's name may hold `@` and `/`.
-                let bare = match package.strip_prefix('@').and_then(|p| p.split_once('/')) {
-                    Some((scope, name)) => {
-                        plain_name("scope", scope)?;
-                        name
-                    }
-                    None => package,
-                };
-                (bare, version, path, None)
-            }
-            Self::Pypi { package, version, path, platform } => {
-                (package.as_str(), version, path, platform.as_deref())
-            }
-        };
-        plain_name("package", package)?;
-        // A version is exact, never a range or a tag that may move.
-        if !version.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(format!("`{version}` is not an exact version"));
-        }
-        plain_name("version", version)?;
-        if let Some(platform) = platform {
-            plain_name("platform", platform)?;
-        }
-        if path.is_empty() || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(format!("`{path}` is not a plain path in a package"));
-        }
-        Ok(())
-    }
-}
-
-/// Letters, digits and `. _ + -`, beginning with a letter or digit: safe as a file name and as an
-/// argument of a command.
-fn plain_name(what: &str, text: &str) -> Result<(), String> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
-    if text.bytes().all(good) && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        Ok(())
-    } else {
-        Err(format!("{what} `{text}` holds characters that names may not have"))
+    /// The artefact that stands in where `artefact` cannot be had.
+    pub fn fallback_of(&self, artefact: &Artefact) -> Option<&Artefact> {
+        let name = artefact.fallback.as_ref()?;
+        self.artefacts.iter().find(|a| a.name == *name)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_manifest_on_disk_is_embedded_and_named_like_its_file() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
-        let mut stems: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        stems.sort();
-        let catalogue = Catalogue::embedded().unwrap();
-        assert_eq!(catalogue.names().collect::<Vec<_>>(), stems);
-    }
-
-    #[test]
-    fn every_artefact_is_pinned_and_licensed() {
-        for artefact in Catalogue::embedded().unwrap().iter() {
-            assert!(!artefact.licence.is_empty());
-            for file in &artefact.files {
-                assert_eq!(file.sha256.len(), 64);
-                assert!(file.bytes > 0 && !file.sources.is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = Catalogue::embedded().unwrap().get("big-buck").unwrap_err().to_string();
-        assert!(error.contains("big-buck-bunny-1080p") && error.contains("two-cities"), "{error}");
-    }
-
-    const GOOD: &str = r#"
-name = "good"
-task = "vad"
-about = "a"
-licence = "MIT"
-credit = "c"
-[[files]]
-name = "f.onnx"
-bytes = 1
-sha256 = "00000000000000000000000000000000000000000000000000000000000000aa"
-[[files.sources]]
-kind = "npm"
-package = "@scope/pkg"
-version = "1.0.0"
-path = "package/f.onnx"
-"#;
-
-    #[test]
-    fn slips_in_a_manifest_are_refused() {
-        assert!(Catalogue::parse(&[GOOD]).is_ok());
-        assert!(Catalogue::parse(&[GOOD, GOOD]).is_err(), "same name twice");
-        for (from, to) in [
-            ("name = \"good\"", "name = \"../good\""),
-            ("name = \"f.onnx\"", "name = \".f.onnx\""),
-            ("name = \"f.onnx\"", "name = \"a/b\""),
-            ("licence = \"MIT\"", "licence = \" \""),
-            ("licence = \"MIT\"", "license = \"MIT\""),
-            ("bytes = 1", "bytes = 0"),
-            ("bytes = 1", "bytes = -1"),
-            ("000aa\"", "000AA\""),
-            ("000aa\"", "000a\""),
-            ("\"@scope/pkg\"", "\"--registry=x\""),
-            ("\"@scope/pkg\"", "\"@scope/../pkg\""),
-            ("\"@scope/pkg\"", "\"git+ssh://x/y\""),
-            ("\"1.0.0\"", "\"latest\""),
-            ("\"1.0.0\"", "\"1.0.0 || 2\""),
-            ("package/f.onnx", "package/../f.onnx"),
-            ("package/f.onnx", "/f.onnx"),
-            ("kind = \"npm\"", "kind = \"ftp\""),
-        ] {
-            assert!(GOOD.contains(from), "{from}");
-            assert!(Catalogue::parse(&[&GOOD.replace(from, to)]).is_err(), "{from} -> {to}");
-        }
-    }
-}
+mod tests;

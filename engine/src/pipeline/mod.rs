@@ -8,11 +8,13 @@ mod collect;
 mod frames;
 mod process;
 mod sheet;
+mod transcribe;
 
 pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
-pub use process::{Process, ProcessReport};
+pub use process::{Process, ProcessReport, Spoken, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
+pub use transcribe::{Transcribe, Transcribed};
 
 use crate::control::{Cancel, OnProgress};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -52,14 +54,20 @@ impl Default for Run {
 impl Run {
     /// Opens `input` for reading under these settings.
     fn open<'a>(&self, input: &Path) -> Result<Reading<'a>> {
-        let mut reading = Reading::open(input, &self.limits, &self.cancel)?;
-        if let Some(threads) = self.threads {
-            reading = reading.threads(threads);
-        }
+        let mut reading = self.open_quiet(input)?;
         if let Some(on_progress) = &self.on_progress {
             reading = reading.on_progress(on_progress.clone());
         }
         Ok(reading)
+    }
+
+    /// As [`Run::open`], for a job that reports progress itself.
+    fn open_quiet<'a>(&self, input: &Path) -> Result<Reading<'a>> {
+        let reading = Reading::open(input, &self.limits, &self.cancel)?;
+        Ok(match self.threads {
+            Some(threads) => reading.threads(threads),
+            None => reading,
+        })
     }
 
     /// Runs `work` while another thread reads the whole input for its identity, so that the disk

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod bounds;
+mod captions;
 mod conformance;
 mod exact_frames;
 mod probe;
 mod shapes;
 mod sound;
+mod speech_support;
 mod support;
+mod vad;
+mod whisper;

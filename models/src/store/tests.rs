@@ -20,6 +20,7 @@ fn pypi() -> Source {
         version: "1.0.0".into(),
         path: "p/f.bin".into(),
         platform: None,
+        python: None,
     }
 }
 
@@ -30,10 +31,14 @@ fn artefact(sources: Vec<Source>) -> Artefact {
         about: "a".into(),
         licence: "MIT".into(),
         credit: "c".into(),
+        dims: None,
+        memory: Default::default(),
+        fallback: None,
         files: vec![ArtefactFile {
             name: "f.bin".into(),
-            bytes: BODY.len() as u64,
-            sha256: hex(&Sha256::digest(BODY)),
+            bytes: Some(BODY.len() as u64),
+            sha256: Some(hex(&Sha256::digest(BODY))),
+            machine: None,
             sources,
         }],
     }
@@ -229,7 +234,7 @@ fn a_member_longer_than_it_says_is_cut_off() {
     let path = bench.dir.path().join("f.bin");
     let stop = publish(&mut io::repeat(7), file, &path, &mut |_| Ok(())).unwrap_err();
     let Stop::Cause(FetchCause::WrongSize { got }) = stop else { panic!("{stop:?}") };
-    assert_eq!(got, file.bytes + 1);
+    assert_eq!(Some(got), file.bytes.map(|b| b + 1));
     assert_eq!(fs::read_dir(bench.dir.path()).unwrap().count(), 0);
 }
 
@@ -316,7 +321,7 @@ fn what_a_killed_pull_left_is_cleared_by_the_next() {
 fn pulls_into_one_folder_wait_for_each_other() {
     let bench = Bench::with_npm(&tgz(&[F("package/f.bin", BODY)]));
     fs::create_dir_all(&bench.store.folder).unwrap();
-    let held = bench.store.lock(&mut |_| Ok(())).unwrap();
+    let held = disk::lock(&bench.store.folder.join(".lock"), &mut || Ok(())).unwrap();
     let mut waited = false;
     let stopped = bench.store.pull(&artefact(vec![npm()]), |p| {
         waited |= p == Progress::Waiting;

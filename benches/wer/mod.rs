@@ -1,0 +1,4 @@
+//! Text made comparable before errors are counted.
+
+pub mod english;
+mod numbers;

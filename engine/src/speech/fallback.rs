@@ -1,0 +1,99 @@
+//! Whether a decoded chunk is good enough, or is to be decoded again at a higher temperature: the
+//! rule of OpenAI's `transcribe.py`, the same for every recogniser.
+
+use super::recogniser::Wanted;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use std::io::Write;
+
+/// Length of `text` in UTF-8 over its length once compressed by zlib; 0 for no text. Ordinary
+/// speech lies between 1 and 2; the same words again and again go beyond 2.4.
+pub fn compression_ratio(text: &str) -> f32 {
+    if text.is_empty() {
+        return 0.0;
+    }
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(6));
+    // Writing to memory does not fail; if it did, the text would count as incompressible.
+    let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    written.map_or(1.0, |packed| text.len() as f32 / packed.len().max(1) as f32)
+}
+
+/// Whether text with these measures is to be decoded again at the next temperature.
+pub fn is_poor(
+    wanted: &Wanted,
+    avg_logprob: f32,
+    compression_ratio: f32,
+    no_speech_prob: f32,
+) -> bool {
+    if is_silence(wanted, avg_logprob, no_speech_prob) {
+        return false;
+    }
+    // Also where the mean is no number.
+    let improbable = !(avg_logprob >= wanted.logprob_threshold);
+    improbable || compression_ratio > wanted.compression_threshold
+}
+
+/// Whether a chunk with these measures is taken to hold no speech: nothing better comes of trying
+/// again.
+pub fn is_silence(wanted: &Wanted, avg_logprob: f32, no_speech_prob: f32) -> bool {
+    no_speech_prob > wanted.no_speech_threshold && avg_logprob < wanted.logprob_threshold
+}
+
+/// Whether the last of `tokens` repeat so often that the decoder is in a loop: a pattern of up to
+/// 32 tokens, four times or more and 40 tokens or more in all.
+pub fn is_loop(tokens: &[i32]) -> bool {
+    const LEAST: usize = 40;
+    (1..=32).any(|period| {
+        let same = tokens
+            .iter()
+            .rev()
+            .zip(tokens.iter().rev().skip(period))
+            .take_while(|(late, early)| late == early)
+            .count();
+        same >= period * 3 && same + period >= LEAST
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compression_tells_a_loop_from_speech() {
+        // Python: len(t.encode()) / len(zlib.compress(t.encode())) gives 1.0490 for the first.
+        let speech = "And so, my fellow Americans, ask not what your country can do for you, ask \
+                      what you can do for your country.";
+        let ratio = compression_ratio(speech);
+        assert!((1.2..1.5).contains(&ratio), "{ratio}");
+        assert!(compression_ratio(&"Thank you. ".repeat(30)) > 10.0);
+        assert!(compression_ratio("no") < 1.0);
+        assert!(compression_ratio("").abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn thresholds_are_openais() {
+        let wanted = Wanted::default();
+        assert!(!is_poor(&wanted, -0.3, 1.5, 0.1));
+        assert!(is_poor(&wanted, -1.1, 1.5, 0.1));
+        assert!(is_poor(&wanted, -0.3, 2.5, 0.1));
+        assert!(is_poor(&wanted, f32::NAN, 1.5, 0.1));
+        // Silence is not tried again, unless its text is probable.
+        assert!(!is_poor(&wanted, -1.1, 1.5, 0.7));
+        assert!(is_poor(&wanted, -0.3, 2.5, 0.7));
+    }
+
+    #[test]
+    fn loops_are_found_and_lists_are_not() {
+        let once: Vec<i32> = (0..7).collect();
+        assert!(is_loop(&once.repeat(6)));
+        assert!(!is_loop(&once.repeat(5)));
+        assert!(is_loop(&[5; 40]));
+        assert!(!is_loop(&[5; 39]));
+        let mut late = (100..150).collect::<Vec<i32>>();
+        assert!(!is_loop(&late));
+        late.extend(once.repeat(6));
+        late.push(0);
+        assert!(is_loop(&late));
+        assert!(!is_loop(&[]));
+    }
+}

@@ -1,0 +1,149 @@
+//! What every recogniser does: a batch of chunks in, text with times out.
+
+use crate::control::Cancel;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Samples per second of all sound in `speech`: mono, −1 to 1.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+/// The longest chunk a recogniser takes: Whisper's window of 30 s.
+pub const MAX_CHUNK_SAMPLES: usize = 30 * SAMPLE_RATE as usize;
+
+/// Turns chunks of speech into text. One recogniser holds the weights once and serves any number
+/// of inputs and threads.
+pub trait Recogniser: Send + Sync {
+    /// The model's name in the catalogue.
+    fn model(&self) -> &str;
+
+    /// The engine's name, for reports.
+    fn engine(&self) -> &'static str;
+
+    /// How many chunks it works on at once when given as many: the best length of a batch.
+    fn batch(&self) -> usize;
+
+    /// How many threads may usefully call [`Recogniser::recognise`] at a time.
+    fn callers(&self) -> usize;
+
+    /// Recognises `chunks`, one result for each in their order.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Cancelled`] within a second of `cancel`; `Model` where the
+    /// weights do not fit the request (translation by an English-only model, say); `Limit` for a
+    /// chunk longer than [`MAX_CHUNK_SAMPLES`].
+    fn recognise(
+        &self,
+        chunks: &[Chunk<'_>],
+        wanted: &Wanted,
+        cancel: &Cancel,
+    ) -> Result<Vec<Recognised>>;
+}
+
+/// One stretch of speech, at most [`MAX_CHUNK_SAMPLES`] long.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// 16 kHz mono samples.
+    pub samples: &'a [f32],
+}
+
+/// What to recognise and how hard to try.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wanted {
+    /// The language, or `None` to find it for each chunk.
+    pub language: Option<String>,
+    /// The language of a chunk whose own is less sure than [`Wanted::language_threshold`].
+    pub fallback_language: Option<String>,
+    /// Below this probability a found language is not believed.
+    pub language_threshold: f32,
+    /// Whether to translate into English.
+    pub translate: bool,
+    /// How the decoder searches at temperature 0.
+    pub search: Search,
+    /// Temperatures to try in turn while a result fails the thresholds below.
+    pub temperatures: Vec<f32>,
+    /// A result whose mean log probability is lower is tried again.
+    pub logprob_threshold: f32,
+    /// A result that compresses better (text length over zlib length) is tried again.
+    pub compression_threshold: f32,
+    /// A chunk with a higher no-speech probability and a low mean log probability is silence.
+    pub no_speech_threshold: f32,
+    /// Text that comes before, in style and spelling: names, terms.
+    pub prompt: Option<String>,
+    /// Words to expect.
+    pub hotwords: Vec<String>,
+    /// Whether to time words.
+    pub words: bool,
+}
+
+impl Default for Wanted {
+    /// OpenAI's defaults, greedy.
+    fn default() -> Self {
+        Self {
+            language: None,
+            fallback_language: None,
+            language_threshold: 0.5,
+            translate: false,
+            search: Search::Greedy,
+            temperatures: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
+            logprob_threshold: -1.0,
+            compression_threshold: 2.4,
+            no_speech_threshold: 0.6,
+            prompt: None,
+            hotwords: Vec::new(),
+            words: false,
+        }
+    }
+}
+
+/// How the decoder searches at temperature 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Search {
+    /// The most probable token each time.
+    Greedy,
+    /// The best of so many hypotheses, 2 to 8.
+    Beam(u8),
+}
+
+/// What one chunk says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recognised {
+    /// The language it was decoded as (ISO 639).
+    pub language: String,
+    /// The probability of that language; 1 where it was given.
+    pub language_probability: f32,
+    /// Probability that nobody speaks.
+    pub no_speech_prob: f32,
+    /// The temperature of the result.
+    pub temperature: f32,
+    /// Text length over its zlib-compressed length.
+    pub compression_ratio: f32,
+    /// The text in pieces, in order of time.
+    pub pieces: Vec<Piece>,
+}
+
+/// A stretch of text between two timestamps of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Where it is heard, in samples from the chunk's start.
+    pub samples: Range<u32>,
+    /// Its text, as the tokens give it (with a leading space where the model wrote one).
+    pub text: String,
+    /// Its tokens.
+    pub tokens: Vec<u32>,
+    /// Mean natural-log probability of its tokens.
+    pub avg_logprob: f32,
+    /// Its words, where asked for.
+    pub words: Vec<PieceWord>,
+}
+
+/// A word of a [`Piece`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PieceWord {
+    /// Where it is heard, in samples from the chunk's start.
+    pub samples: Range<u32>,
+    /// Its text, punctuation and a leading space included.
+    pub text: String,
+    /// Mean probability of its tokens, 0 to 1.
+    pub probability: f32,
+}
