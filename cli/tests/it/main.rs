@@ -11,4 +11,5 @@ mod pipes;
 mod runs;
 mod signals;
 mod support;
+mod transcribe;
 mod verbs;

@@ -183,6 +183,8 @@ fn a_damaged_model_is_not_used() {
     run(&["models", "rm", "silero-vad"]).ok();
     run(&["models", "rm", "no-such"]).exits(2);
     run(&["models", "path", "silero-vad", "no-such.bin"]).exits(3);
+    // Now nothing is here, and to check nothing is a slip.
+    run(&["models", "verify"]).exits(2);
 }
 
 fn part(dir: &Path) -> Option<PathBuf> {

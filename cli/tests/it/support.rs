@@ -56,6 +56,8 @@ pub fn start<S: AsRef<OsStr>>(
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
+    // No models but those that a test names: `process` would use what the machine has.
+    command.env("XDG_CACHE_HOME", "/nonexistent").env("HF_HUB_CACHE", "/nonexistent");
     command.envs(env.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()

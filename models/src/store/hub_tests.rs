@@ -656,6 +656,26 @@ fn where_the_hub_cannot_be_reached_the_fallback_is_pulled_and_named() {
 }
 
 #[test]
+fn a_hub_that_is_away_is_waited_for_once() {
+    let server = Server::new("127.0.0.1", |_, _| answer("503 Busy", &[], b""));
+    let bench = Bench::new(&server.url);
+    let body = body();
+    let local = bench.dir.path().join("local");
+    fs::write(&local, &body).unwrap();
+    let mut artefact = pinned(&body);
+    let kept = Source::Local { path: local.display().to_string() };
+    artefact.files[0].sources.push(kept);
+    let mut second = artefact.files[0].clone();
+    second.name = "g.bin".into();
+    artefact.files.push(second);
+    assert!(!bench.store.is_begun(&artefact));
+    bench.store.pull(&artefact, go_on).unwrap();
+    assert_eq!(server.asked().len(), 5, "the tries for the first file");
+    fs::remove_file(bench.store.path(&artefact, &artefact.files[0])).unwrap();
+    assert!(bench.store.is_begun(&artefact) && bench.store.look(&artefact).is_err());
+}
+
+#[test]
 fn many_who_pull_at_once_fetch_once() {
     let body = body();
     let served = body.clone();
