@@ -224,7 +224,7 @@ pub struct Catalogue {
 impl Catalogue {
     /// The catalogue that is part of this build.
     pub fn embedded() -> Result<Self, ModelsError> {
-        Self::parse(&manifests::MANIFESTS)
+        Self::parse(manifests::MANIFESTS)
     }
 
     pub(crate) fn parse(manifests: &[&str]) -> Result<Self, ModelsError> {

@@ -369,7 +369,7 @@ impl Store {
         tell: Tell<'_>,
     ) -> Result<PathBuf, ModelsError> {
         let path = self.path(artefact, file);
-        let failures = match self.from_any_source(file, &path, packages, tell) {
+        let failures = match self.try_sources(file, &path, packages, tell) {
             Ok(path) => return Ok(path),
             Err(Failed::All(error)) => return Err(error),
             Err(Failed::Sources(failures)) => failures,
@@ -383,7 +383,7 @@ impl Store {
         })
     }
 
-    fn from_any_source(
+    fn try_sources(
         &self,
         file: &ArtefactFile,
         path: &Path,
@@ -392,7 +392,7 @@ impl Store {
     ) -> Result<PathBuf, Failed> {
         let mut failures = Vec::new();
         for source in &file.sources {
-            match self.from_source(file, source, path, packages, tell) {
+            match self.try_source(file, source, path, packages, tell) {
                 Ok(path) => return Ok(path),
                 Err(Stop::All(error)) => return Err(Failed::All(error)),
                 Err(Stop::Cause(cause)) => {
@@ -404,7 +404,7 @@ impl Store {
     }
 
     /// Gets `file` from `source` to `path`, or into the hub's cache; gives the path where it is.
-    fn from_source(
+    fn try_source(
         &self,
         file: &ArtefactFile,
         source: &Source,
@@ -484,7 +484,7 @@ impl Store {
         let mut paths = Vec::with_capacity(inputs.len());
         for input in inputs {
             let path = scratch.path().join(&input.name);
-            match self.from_any_source(input, &path, packages, tell) {
+            match self.try_sources(input, &path, packages, tell) {
                 Ok(path) => paths.push(path),
                 Err(Failed::All(error)) => return Err(Stop::All(error)),
                 Err(Failed::Sources(failures)) => {

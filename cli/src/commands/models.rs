@@ -274,15 +274,10 @@ fn fetch<'c>(
             Progress::Converting { file, done, total } => {
                 moved(&bar, &format!("making {}", file.name), done, Some(total));
             }
-            // Not a nicety: other weights than those asked for is what a user must hear of.
-            Progress::FallingBack { from, to, because } => bar.suspend(|| {
-                say(&format!(
-                    "{} cannot be had: {}\ntaking {} instead",
-                    from.name,
-                    plain(because),
-                    to.name
-                ));
-            }),
+            Progress::FallingBack { from, to, because } if !session.output.quiet => {
+                let why = format!("{} cannot be had: {}", from.name, plain(because));
+                bar.suspend(|| say(&format!("{why}\ntaking {} instead", to.name)));
+            }
             _ => {}
         }
         go_on(session)

@@ -28,9 +28,7 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
     let has = |stage| all || args.stages.contains(&stage);
     let transcript = if has(StageChoice::Transcribe) {
         match speech::open(session, &args.speech)? {
-            Ok(speech) => {
-                Some(WithSpeech { speech, settings: speech::settings(&args.speech) })
-            }
+            Ok(speech) => Some(WithSpeech { speech, settings: speech::settings(&args.speech) }),
             Err(error) if !all => return speech::refuse(session, &error),
             Err(error) => {
                 if !session.output.quiet {

@@ -112,7 +112,8 @@ fn file(found: &Resolved<'_>, name: &str) -> ModelFile {
     let path = path(found, name);
     let digest = pinned.unwrap_or_else(|| {
         // Not pinned by this build: what is there is what counts.
-        rushes::library::content_id(&path, &Cancel::new()).map_or_else(|_| String::new(), |id| id.to_string())
+        rushes::library::content_id(&path, &Cancel::new())
+            .map_or_else(|_| String::new(), |id| id.to_string())
     });
     ModelFile { name: found.artefact.name.clone(), path, digest }
 }

@@ -80,7 +80,9 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
                 while let Some((n, input, name)) = claim(next, inputs, names) {
                     // The receiver is gone only if standard output is.
                     if session.run.cancel.is_cancelled()
-                        || send.send((n, work.one(n, inputs.len(), input, name, &session.run))).is_err()
+                        || send
+                            .send((n, work.one(n, inputs.len(), input, name, &session.run)))
+                            .is_err()
                     {
                         return;
                     }
@@ -225,8 +227,7 @@ fn tell(
         segments: transcript.map_or(0, |t| t.segments.len()),
         words: transcript.map_or(0, |t| t.segments.iter().map(|s| s.words.len()).sum()),
         dropped: transcript.map_or(0, |t| t.dropped.len()),
-        doubtful: transcript
-            .map_or(0, |t| t.segments.iter().filter(|s| s.doubt.is_some()).count()),
+        doubtful: transcript.map_or(0, |t| t.segments.iter().filter(|s| s.doubt.is_some()).count()),
         coverage: transcript.map(|t| t.coverage.share()),
         counts: result.map(|r| r.counts).unwrap_or_default(),
         text: done.text.clone(),

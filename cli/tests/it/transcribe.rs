@@ -67,7 +67,8 @@ fn speech_becomes_its_text_and_nothing_else_is_printed() {
 fn words_have_times_in_order_inside_the_file() {
     let out = folder();
     let dir = out.path().to_str().unwrap();
-    transcribe(&[&narration()], &["-o", dir, "--format", "json,srt,vtt,ass,txt,tsv", "--words"]).ok();
+    transcribe(&[&narration()], &["-o", dir, "--format", "json,srt,vtt,ass,txt,tsv", "--words"])
+        .ok();
     let json = std::fs::read(out.path().join("two_cities.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     let duration = json["duration"].as_f64().unwrap();
@@ -166,10 +167,10 @@ fn what_was_stopped_or_killed_goes_on_where_it_was() {
             .chain(["--models-dir", models(), "-o", out.to_str().unwrap()])
             .collect();
         let child = start(&words, None, &[]);
-        let journal = out.join(format!(".rushes-{}.journal", film.file_stem().unwrap().to_str().unwrap()));
-        let kept = || {
-            std::fs::read_to_string(&journal).map_or(0, |text| text.lines().count().max(1) - 1)
-        };
+        let journal =
+            out.join(format!(".rushes-{}.journal", film.file_stem().unwrap().to_str().unwrap()));
+        let kept =
+            || std::fs::read_to_string(&journal).map_or(0, |text| text.lines().count().max(1) - 1);
         wait_until("two chunks", || kept() >= 2);
         signal(&child, by);
         let asked = Instant::now();
@@ -217,7 +218,8 @@ fn a_flipped_byte_in_a_model_is_found() {
     bytes[middle] ^= 1;
     std::fs::write(&model, bytes).unwrap();
     let folder = dir.path().to_str().unwrap();
-    let ran = rushes(["transcribe", "a.wav", "--model", "tiny-q8", "--models-dir", folder]).exits(3);
+    let ran =
+        rushes(["transcribe", "a.wav", "--model", "tiny-q8", "--models-dir", folder]).exits(3);
     assert!(ran.err.contains("ggml-tiny-q8.bin"), "{}", ran.err);
 }
 

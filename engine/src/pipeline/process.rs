@@ -200,9 +200,11 @@ impl Process {
         }
         if has_video && self.stages.frames {
             fs::create_dir(&frames_dir).map_err(|e| Error::io(Stage::Write, &frames_dir, e))?;
-            reading = reading
-                .deinterlace(self.frames.deinterlace)
-                .frames(self.frames.policy.clone(), self.frames.precision, &writer);
+            reading = reading.deinterlace(self.frames.deinterlace).frames(
+                self.frames.policy.clone(),
+                self.frames.precision,
+                &writer,
+            );
         }
         if has_audio && self.stages.audio {
             let file =

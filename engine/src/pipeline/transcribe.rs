@@ -105,14 +105,7 @@ impl Transcribe {
         let ((done, journal), content) =
             run.with_identity(input, content, || self.read(input, speech, keep, run))?;
         run.cancel.check(Stage::Write)?;
-        self.publish(
-            &self.formats,
-            &done.transcript,
-            folder,
-            name,
-            content.as_ref(),
-            speech,
-        )?;
+        self.publish(&self.formats, &done.transcript, folder, name, content.as_ref(), speech)?;
         if let Some(journal) = journal {
             journal.remove();
         }
@@ -247,7 +240,9 @@ impl Pace {
     pub(super) fn on_progress(self: &Arc<Self>) -> OnProgress {
         let pace = self.clone();
         Arc::new(move |read| {
-            pace.tell(|state| state.read = Progress { total: state.read.total.or(read.total), ..read });
+            pace.tell(|state| {
+                state.read = Progress { total: state.read.total.or(read.total), ..read }
+            });
         })
     }
 }

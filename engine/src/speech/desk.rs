@@ -338,9 +338,8 @@ fn recognise(
         let chunks: Vec<Chunk<'_>> =
             jobs.iter().map(|job| Chunk { samples: &job.samples }).collect();
         let Some(first) = jobs.first() else { return Ok(Vec::new()) };
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            recogniser.recognise(&chunks, &first.wanted, cancel)
-        }));
+        let done =
+            catch_unwind(AssertUnwindSafe(|| recogniser.recognise(&chunks, &first.wanted, cancel)));
         let found = done.unwrap_or_else(|_| Err(broken("the recogniser panicked")))?;
         if found.len() == jobs.len() {
             Ok(found)

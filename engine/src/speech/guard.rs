@@ -86,13 +86,13 @@ fn mean_logprob(pieces: &[Piece]) -> f32 {
 /// Whether a text says itself that it is none: only notes, dots, or what is in brackets.
 fn is_no_speech(text: &str) -> bool {
     let text = text.trim();
-    let enclosed = [('[', ']'), ('(', ')'), ('*', '*'), ('（', '）'), ('【', '】')]
-        .iter()
-        .any(|(open, close)| {
+    let enclosed = [('[', ']'), ('(', ')'), ('*', '*'), ('（', '）'), ('【', '】')].iter().any(
+        |(open, close)| {
             text.strip_prefix(*open)
                 .and_then(|rest| rest.strip_suffix(*close))
                 .is_some_and(|inside| !inside.contains([*open, *close]))
-        });
+        },
+    );
     let notes = text.contains(['♪', '♫', '♬', '🎵', '🎶'])
         && text.split(['♪', '♫', '♬', '🎵', '🎶']).all(|part| part.trim().is_empty());
     enclosed || notes || !text.chars().any(char::is_alphanumeric)
@@ -151,12 +151,7 @@ fn repeated(words: &[String]) -> Vec<bool> {
 }
 
 /// A piece without the words that are marked, and what was taken out of it.
-fn without(
-    piece: Piece,
-    tokens: &[String],
-    marks: &[bool],
-    spaced: bool,
-) -> (Option<Piece>, Cut) {
+fn without(piece: Piece, tokens: &[String], marks: &[bool], spaced: bool) -> (Option<Piece>, Cut) {
     let joined = |marked: bool| {
         let chosen = tokens.iter().zip(marks).filter(|(_, mark)| **mark == marked);
         let chosen: Vec<&str> = chosen.map(|(token, _)| token.as_str()).collect();
@@ -245,7 +240,8 @@ mod tests {
         // Probable text is not silence.
         quiet.pieces[0].avg_logprob = -0.2;
         assert_eq!(judge(quiet, &Wanted::default()).0.len(), 1);
-        for text in [" [Music]", "(upbeat music)", " ♪", "♪ ♪♪", " ...", "*sigh*", "【音楽】"] {
+        for text in [" [Music]", "(upbeat music)", " ♪", "♪ ♪♪", " ...", "*sigh*", "【音楽】"]
+        {
             let (kept, cuts) = judge(found(vec![piece(text, 0..9)]), &Wanted::default());
             assert!(kept.is_empty() && cuts[0].why == Doubt::NoSpeech, "{text}");
         }
@@ -265,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_loop_over_pieces_leaves_the_first() {
-        let pieces: Vec<_> = (0..6).map(|n| piece(" I am here now.", n * 10..n * 10 + 10)).collect();
+        let pieces: Vec<_> =
+            (0..6).map(|n| piece(" I am here now.", n * 10..n * 10 + 10)).collect();
         let (kept, cuts) = judge(found(pieces), &Wanted::default());
         assert_eq!(texts(&kept), ["I am here now."]);
         assert_eq!(kept[0].piece.samples, 0..10);

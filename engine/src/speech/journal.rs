@@ -78,13 +78,8 @@ impl Journal {
     /// Opens the journal at `path` for settings with `key`; what is there for others is emptied.
     /// `None` where it cannot be kept: it cannot be written, or another process holds it.
     pub fn open(path: &Path, key: &str) -> Option<Self> {
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .ok()?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(path).ok()?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
         let meta = file.metadata().ok()?;
         let (known, good) = if meta.is_file() && meta.len() <= MAX_BYTES {
@@ -194,11 +189,7 @@ mod tests {
                 text: text.into(),
                 tokens: vec![50_364, 1],
                 avg_logprob: -0.314_159_27,
-                words: vec![PieceWord {
-                    samples: 3..16_000,
-                    text: text.into(),
-                    probability: 0.1,
-                }],
+                words: vec![PieceWord { samples: 3..16_000, text: text.into(), probability: 0.1 }],
             }],
         }
     }

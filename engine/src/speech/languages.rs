@@ -107,7 +107,10 @@ pub const LANGUAGES: [(&str, &str); 100] = [
 /// The code for what a person calls a language: its code or its English name, in any case.
 pub fn code(name: &str) -> Option<&'static str> {
     let name = name.trim().to_ascii_lowercase();
-    LANGUAGES.iter().find(|(code, english)| *code == name || *english == name).map(|(code, _)| *code)
+    LANGUAGES
+        .iter()
+        .find(|(code, english)| *code == name || *english == name)
+        .map(|(code, _)| *code)
 }
 
 #[cfg(test)]

@@ -24,11 +24,7 @@ pub(super) fn order(pieces: &mut [&mut Piece], length: u32, words: bool, languag
     // Pieces first, by the rule for words, because they bound what has no time of its own.
     let mut hulls: Vec<PieceWord> = pieces
         .iter()
-        .map(|piece| PieceWord {
-            samples: hull(piece),
-            text: String::new(),
-            probability: 0.0,
-        })
+        .map(|piece| PieceWord { samples: hull(piece), text: String::new(), probability: 0.0 })
         .collect();
     straighten(&mut hulls, length);
     for (piece, hull) in pieces.iter_mut().zip(hulls) {
@@ -137,8 +133,7 @@ pub(super) fn words(piece: &Piece, clock: &ChunkClock) -> Vec<Word> {
             span: span(&within_one(clock, &word.samples)),
             text: word.text.trim().to_owned(),
             probability: word.probability,
-            spaced: word.text.starts_with(char::is_whitespace)
-                || first == Some(word.samples.start),
+            spaced: word.text.starts_with(char::is_whitespace) || first == Some(word.samples.start),
         })
         .collect()
 }
@@ -193,7 +188,10 @@ mod tests {
     fn without_any_times_words_share_the_piece() {
         let mut one = piece(" ab cd", 100..200, vec![]);
         order(&mut [&mut one], 1000, true, "en");
-        assert_eq!(one.words.iter().map(|w| w.samples.clone()).collect::<Vec<_>>(), [100..150, 150..200]);
+        assert_eq!(
+            one.words.iter().map(|w| w.samples.clone()).collect::<Vec<_>>(),
+            [100..150, 150..200]
+        );
         let mut one = piece("你好", 0..10, vec![]);
         order(&mut [&mut one], 1000, true, "zh");
         assert_eq!(one.words.len(), 2);

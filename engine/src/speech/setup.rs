@@ -205,7 +205,8 @@ impl Speech {
     /// [`ErrorKind::Model`] where voice detection is wanted and its files are missing or damaged.
     pub fn chunker(&self, settings: &TranscribeSettings) -> Result<Chunker> {
         let Some(regions) = settings.vad else { return Ok(Chunker::without_vad(settings.chunks)) };
-        let model = self.models.vad.as_ref().ok_or_else(|| missing("no voice detector is given"))?;
+        let model =
+            self.models.vad.as_ref().ok_or_else(|| missing("no voice detector is given"))?;
         let vad = Vad::open(&self.runtime()?, &model.path)?;
         Ok(Chunker::new(vad, regions, settings.chunks))
     }

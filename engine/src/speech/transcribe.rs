@@ -102,13 +102,12 @@ impl Transcriber {
         let desk = speech.desk()?;
         let mut wanted = settings.wanted.clone();
         if let Some(language) = &wanted.language {
-            wanted.language = Some(super::languages::code(language).map(str::to_owned).ok_or_else(
-                || {
+            wanted.language =
+                Some(super::languages::code(language).map(str::to_owned).ok_or_else(|| {
                     let message = format!("language `{language}` is unknown");
                     Error::new(ErrorKind::Unsupported, Stage::Transcribe, message)
                         .hint("give an ISO 639 code such as `en` or `de`, or leave it out")
-                },
-            )?);
+                })?);
         }
         let times = if wanted.words { speech.word_times()? } else { WordTimes::None };
         Ok(Self {
@@ -141,7 +140,9 @@ impl Transcriber {
         }
         while !self.slots.is_empty() {
             let answers = self.seat.wait()?;
-            if answers.is_empty() && matches!(self.slots.front(), Some(Slot { state: Stand::Open(_), .. })) {
+            if answers.is_empty()
+                && matches!(self.slots.front(), Some(Slot { state: Stand::Open(_), .. }))
+            {
                 return Err(lost());
             }
             self.settle(answers)?;
@@ -184,12 +185,14 @@ impl Transcriber {
     fn settle(&mut self, answers: Vec<(u64, Result<Recognised>)>) -> Result<()> {
         for (ticket, answer) in answers {
             let found = answer?;
-            let slot = self.slots.iter_mut().find(|s| matches!(s.state, Stand::Open(t) if t == ticket));
+            let slot =
+                self.slots.iter_mut().find(|s| matches!(s.state, Stand::Open(t) if t == ticket));
             if let Some(slot) = slot {
                 slot.state = Stand::Done(found);
             }
         }
-        while let Some(Slot { state: Stand::Done(found), repeated, samples, .. }) = self.slots.front()
+        while let Some(Slot { state: Stand::Done(found), repeated, samples, .. }) =
+            self.slots.front()
         {
             // By what comes before in the file, not by what happens to be recognised already: the
             // same sound gives the same text.
@@ -198,8 +201,10 @@ impl Transcriber {
                 && found.language_probability < self.wanted.language_threshold;
             let other = self.text.majority().filter(|most| unsure && *most != found.language);
             if let Some(language) = other {
-                let wanted =
-                    Wanted { fallback_language: Some(language.to_owned()), ..(*self.wanted).clone() };
+                let wanted = Wanted {
+                    fallback_language: Some(language.to_owned()),
+                    ..(*self.wanted).clone()
+                };
                 let samples = samples.clone();
                 self.counts.repeated += 1;
                 let state = self.ask(&samples, Arc::new(wanted))?;
@@ -300,9 +305,8 @@ impl Text {
         let (mut kept, cuts) = judge(found, wanted);
         let mut pieces: Vec<_> = kept.iter_mut().map(|kept| &mut kept.piece).collect();
         place::order(&mut pieces, length, wanted.words, &language);
-        let file = |samples: &Range<u32>| {
-            clock.range(u64::from(samples.start)..u64::from(samples.end))
-        };
+        let file =
+            |samples: &Range<u32>| clock.range(u64::from(samples.start)..u64::from(samples.end));
         for cut in cuts {
             let span = place::span(&file(&cut.samples));
             self.drop_text(span, cut.text, cut.why);

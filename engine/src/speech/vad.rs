@@ -148,10 +148,8 @@ impl Vad {
             TensorRef::from_array_view(([count, FRAME], self.frames.as_slice())).map_err(failed)?;
         let h = TensorRef::from_array_view((state, self.hidden.as_slice())).map_err(failed)?;
         let c = TensorRef::from_array_view((state, self.cell.as_slice())).map_err(failed)?;
-        let outputs = self
-            .session
-            .run(ort::inputs!["input" => input, "h" => h, "c" => c])
-            .map_err(failed)?;
+        let outputs =
+            self.session.run(ort::inputs!["input" => input, "h" => h, "c" => c]).map_err(failed)?;
         let output = |name: &str, length: usize| -> Result<Vec<f32>> {
             let (_, values) = outputs[name].try_extract_tensor::<f32>().map_err(failed)?;
             if values.len() == length {

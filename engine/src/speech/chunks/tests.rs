@@ -94,7 +94,8 @@ fn silence_gives_nothing() {
 
 #[test]
 fn a_word_has_its_padding() {
-    let chunks = checked(ChunkOptions::default(), &stretches(&[(3.2, 0.0), (0.96, 0.9), (3.2, 0.0)]));
+    let chunks =
+        checked(ChunkOptions::default(), &stretches(&[(3.2, 0.0), (0.96, 0.9), (3.2, 0.0)]));
     assert_eq!(chunks.len(), 1);
     assert_eq!(chunks[0].speech, [Range { start: 51_200, end: 66_560 }]);
     assert_eq!(chunks[0].clock.span(), 51_200 - 3_200..66_560 + 3_200);
@@ -147,7 +148,8 @@ fn chunks_are_filled() {
 
 #[test]
 fn a_short_start_takes_part_of_what_follows() {
-    let chunks = checked(ChunkOptions::default(), &stretches(&[(2.0, 0.9), (0.4, 0.0), (29.5, 0.9)]));
+    let chunks =
+        checked(ChunkOptions::default(), &stretches(&[(2.0, 0.9), (0.4, 0.0), (29.5, 0.9)]));
     assert_eq!(chunks.len(), 2);
     assert!(chunks[0].samples.len() as u64 >= 20 * SECOND);
 }
@@ -158,7 +160,9 @@ fn little_is_held_of_a_long_stream() {
     for stretch in [
         vec![(1200.0, 0.0)],
         vec![(1000.0, 0.9)],
-        (0..100).flat_map(|n| [(0.3 * f64::from(n % 20), 0.9), (0.5 * f64::from(n % 13), 0.1)]).collect(),
+        (0..100)
+            .flat_map(|n| [(0.3 * f64::from(n % 20), 0.9), (0.5 * f64::from(n % 13), 0.1)])
+            .collect(),
     ] {
         let probabilities = stretches(&stretch);
         let samples = (probabilities.len() * WINDOW) as u64;

@@ -26,13 +26,21 @@ fn alignment_heads(shape: &WhisperShape) -> Vec<(u32, u32)> {
         (4, 4, true) => &[(2, 2), (3, 0), (3, 2), (3, 3), (3, 4), (3, 5)],
         (6, 6, false) => &[(3, 3), (4, 7), (5, 1), (5, 5), (5, 7)],
         (6, 6, true) => &[(3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)],
-        (12, 12, true) => &[
-            (5, 3), (5, 9), (8, 0), (8, 4), (8, 7), (8, 8), (9, 0), (9, 7), (9, 9), (10, 5),
-        ],
+        (12, 12, true) => {
+            &[(5, 3), (5, 9), (8, 0), (8, 4), (8, 7), (8, 8), (9, 0), (9, 7), (9, 9), (10, 5)]
+        }
         (24, 24, true) => &[(13, 15), (15, 4), (15, 15), (16, 1), (20, 0), (23, 4)],
         (4, 32, _) => &[(2, 4), (2, 11), (3, 3), (3, 6), (3, 11), (3, 14)],
         (32, 32, _) if shape.mels == 128 => &[
-            (7, 0), (10, 17), (12, 18), (13, 12), (16, 1), (17, 14), (19, 11), (21, 4), (24, 1),
+            (7, 0),
+            (10, 17),
+            (12, 18),
+            (13, 12),
+            (16, 1),
+            (17, 14),
+            (19, 11),
+            (21, 4),
+            (24, 1),
             (25, 6),
         ],
         _ => &[],
@@ -133,7 +141,10 @@ impl Aligner {
         let size = self.shape.text_state as usize / heads.max(1);
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = vec![
             ("tokens".into(), Tensor::from_array(([1, length], all))?.into()),
-            ("positions".into(), Tensor::from_array(([length], (0..length as i64).collect::<Vec<_>>()))?.into()),
+            (
+                "positions".into(),
+                Tensor::from_array(([length], (0..length as i64).collect::<Vec<_>>()))?.into(),
+            ),
         ];
         let wanted = self.session.inputs().iter().map(|i| i.name().to_owned()).collect::<Vec<_>>();
         for (block, pair) in heard.cross.chunks_exact(2).enumerate() {
@@ -196,15 +207,24 @@ fn cost(
             let mean = column().sum::<f32>() / length as f32;
             let variance = column().map(|v| (v - mean).powi(2)).sum::<f32>() / length as f32;
             let deviation = variance.sqrt().max(1e-12);
-            map.iter_mut().skip(position).step_by(positions).for_each(|v| *v = (*v - mean) / deviation);
+            map.iter_mut()
+                .skip(position)
+                .step_by(positions)
+                .for_each(|v| *v = (*v - mean) / deviation);
         }
         let half = MEDIAN / 2;
-        for (sum, row) in sum.chunks_exact_mut(positions).zip(map.chunks_exact(positions).skip(skipped)) {
+        for (sum, row) in
+            sum.chunks_exact_mut(positions).zip(map.chunks_exact(positions).skip(skipped))
+        {
             for (at, sum) in sum.iter_mut().enumerate() {
                 for (i, slot) in window.iter_mut().enumerate() {
                     // Mirrored at the ends.
                     let from = (at + i).abs_diff(half);
-                    let from = if from >= positions { 2 * (positions - 1) - from.min(2 * (positions - 1)) } else { from };
+                    let from = if from >= positions {
+                        2 * (positions - 1) - from.min(2 * (positions - 1))
+                    } else {
+                        from
+                    };
                     *slot = row[from];
                 }
                 window.sort_unstable_by(f32::total_cmp);

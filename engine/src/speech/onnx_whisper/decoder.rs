@@ -84,7 +84,11 @@ impl Decoder {
         let rows = heard.len();
         let mut cross = Vec::with_capacity(values);
         for at in 0..values {
-            cross.push(stack(heard.iter().map(|h| h.cross[at].as_slice()), [heads, context, size], seen)?);
+            cross.push(stack(
+                heard.iter().map(|h| h.cross[at].as_slice()),
+                [heads, context, size],
+                seen,
+            )?);
         }
         let own = (0..values)
             .map(|_| Ok(Tensor::from_array(([rows, heads, 0, size], Vec::<f32>::new()))?.upcast()))
@@ -188,9 +192,8 @@ fn remember(net: &mut Net<'_>, x: &str, name: &str, block: u32) -> Built<String>
     let shape = *net.model.shape();
     let heads = shape.text_heads as usize;
     let size = shape.text_state as usize / heads.max(1);
-    let dims = |length| {
-        [Dim::Named("batch"), Dim::Fixed(heads), Dim::Named(length), Dim::Fixed(size)]
-    };
+    let dims =
+        |length| [Dim::Named("batch"), Dim::Fixed(heads), Dim::Named(length), Dim::Fixed(size)];
     let normed = net.layer_norm(x, &format!("{name}.attn_ln"))?;
     let [query, key, value] = net.query_key_value(&normed, &format!("{name}.attn"))?;
     let past = [format!("pastk{block}"), format!("pastv{block}")];
@@ -198,10 +201,8 @@ fn remember(net: &mut Net<'_>, x: &str, name: &str, block: u32) -> Built<String>
         net.graph.input(name, TensorElementType::Float32, &dims("past"));
     }
     let inputs = [&query, &key, &value, "", "", "", &past[0], &past[1]];
-    let attributes = [
-        Attribute::new("num_heads", heads as i64)?,
-        Attribute::new("unidirectional", 1_i64)?,
-    ];
+    let attributes =
+        [Attribute::new("num_heads", heads as i64)?, Attribute::new("unidirectional", 1_i64)?];
     let made = net.graph.op_many(CONTRIB, "MultiHeadAttention", &inputs, 3, attributes)?;
     for (value, letter) in made[1..].iter().zip(['k', 'v']) {
         net.graph.output(value, &format!("own{letter}{block}"), &dims("written"))?;
@@ -223,8 +224,7 @@ pub(super) fn cross_query(
     let normed = net.layer_norm(x, &format!("{name}.cross_attn_ln"))?;
     let query = net.linear(&normed, &[&format!("{name}.cross_attn.query")])?;
     let heard = [format!("crossk{block}"), format!("crossv{block}")];
-    let dims =
-        [Dim::Named("batch"), Dim::Fixed(heads), Dim::Named("heard"), Dim::Fixed(size)];
+    let dims = [Dim::Named("batch"), Dim::Fixed(heads), Dim::Named("heard"), Dim::Fixed(size)];
     for name in &heard {
         net.graph.input(name, TensorElementType::Float32, &dims);
     }

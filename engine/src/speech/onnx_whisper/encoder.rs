@@ -139,8 +139,8 @@ impl Encoder {
         let positions = if whole { context } else { frames.div_ceil(2).clamp(50, context) };
         let mut mel = self.spectrum.of(samples, positions * 2);
         let silence = if positions < context {
-            let floor = ((mel.floor / FLOOR_STEP).round() as i32)
-                .clamp(*FLOORS.start(), *FLOORS.end());
+            let floor =
+                ((mel.floor / FLOOR_STEP).round() as i32).clamp(*FLOORS.start(), *FLOORS.end());
             let silence = self.silence(floor, run)?;
             let shift = floor as f32 * FLOOR_STEP - mel.floor;
             mel.values.iter_mut().for_each(|value| *value += shift);
@@ -166,8 +166,7 @@ impl Encoder {
         }
         let context = self.shape.audio_context as usize;
         let value = floor as f32 * FLOOR_STEP;
-        let mel =
-            Mel { values: vec![value; self.shape.mels as usize * context * 2], floor: value };
+        let mel = Mel { values: vec![value; self.shape.mels as usize * context * 2], floor: value };
         let (own, cross) = self.run(&mel, context, &[], run)?;
         let silence = Arc::new(Silence { own, cross });
         self.silences.insert(floor, silence.clone());
@@ -226,9 +225,7 @@ impl Encoder {
 fn joined(own: &[f32], tail: &[f32], heads: usize, positions: usize, context: usize) -> Vec<f32> {
     let size = own.len() / (heads * positions).max(1);
     let mut whole = Vec::with_capacity(tail.len());
-    for (own, tail) in
-        own.chunks_exact(positions * size).zip(tail.chunks_exact(context * size))
-    {
+    for (own, tail) in own.chunks_exact(positions * size).zip(tail.chunks_exact(context * size)) {
         whole.extend_from_slice(own);
         whole.extend_from_slice(&tail[positions * size..]);
     }

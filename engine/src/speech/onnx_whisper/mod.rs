@@ -15,9 +15,7 @@ mod tokens;
 mod weights;
 
 use super::fallback::{compression_ratio, is_poor, is_silence};
-use super::recogniser::{
-    Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted,
-};
+use super::recogniser::{Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted};
 use super::runtime::{OnnxRuntime, run_failed};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -221,11 +219,8 @@ impl OnnxWhisper {
         let mut widened = false;
         let mut temperature = temperatures.next().unwrap_or(0.0);
         while !waiting.is_empty() {
-            let choice = if temperature > 0.0 {
-                Choice::Drawn { temperature, of: DRAWN }
-            } else {
-                first
-            };
+            let choice =
+                if temperature > 0.0 { Choice::Drawn { temperature, of: DRAWN } } else { first };
             let begun: Vec<Begun<'_>> = waiting
                 .iter()
                 .map(|&at| Begun { heard: &heard[at], prompt: &prompts[at] })
@@ -234,8 +229,7 @@ impl OnnxWhisper {
             let mut poor = Vec::new();
             for (&at, found) in waiting.iter().zip(found) {
                 let ratio = compression_ratio(&self.tokens.text(&found.tokens));
-                let bad = !found.ended
-                    || is_poor(wanted, found.mean(), ratio, no_speech[at]);
+                let bad = !found.ended || is_poor(wanted, found.mean(), ratio, no_speech[at]);
                 if bad {
                     poor.push(at);
                 }
@@ -271,10 +265,8 @@ impl OnnxWhisper {
                 if silent { Vec::new() } else { self.pieces(&found, chunk.samples.len()) };
             let language = self.tokens.language_code(spoken[at].token);
             if let (true, Some(aligner)) = (wanted.words, aligner.as_mut()) {
-                let text: Vec<(u32, f32)> = pieces
-                    .iter()
-                    .flat_map(|(_, text)| text.iter().copied())
-                    .collect();
+                let text: Vec<(u32, f32)> =
+                    pieces.iter().flat_map(|(_, text)| text.iter().copied()).collect();
                 let start = &prompts[at][before.len()..];
                 let timed = aligner.align(&self.tokens, &heard[at], start, &text, run)?;
                 align::give_words(&mut pieces, timed, language, chunk.samples.len());
@@ -458,9 +450,8 @@ impl Recogniser for OnnxWhisper {
 /// Adds what the rest of a chunk says, from sample `from` on.
 fn append(whole: &mut Recognised, mut rest: Recognised, from: usize) {
     let from = u32::try_from(from).unwrap_or(u32::MAX);
-    let later = |samples: &Range<u32>| {
-        samples.start.saturating_add(from)..samples.end.saturating_add(from)
-    };
+    let later =
+        |samples: &Range<u32>| samples.start.saturating_add(from)..samples.end.saturating_add(from);
     for piece in &mut rest.pieces {
         piece.samples = later(&piece.samples);
         for word in &mut piece.words {

@@ -138,6 +138,7 @@ mod tests {
             let mut logits = vec![0.0; tokens.count];
             // Text so likely that the rule on their sum does not interfere.
             logits[1000] = 30.0;
+            logits[tokens.end as usize] = 30.0;
             apply(&tokens, written, &mut logits);
             logits[token as usize].is_finite()
         };

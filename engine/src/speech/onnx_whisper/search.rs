@@ -35,7 +35,10 @@ impl Found {
 pub(super) enum Choice {
     Best,
     /// The best of so many drawn at a temperature.
-    Drawn { temperature: f32, of: usize },
+    Drawn {
+        temperature: f32,
+        of: usize,
+    },
     Beams(usize),
 }
 
@@ -108,14 +111,17 @@ pub(super) fn search(
         first = false;
         if let Choice::Beams(_) = choice {
             // The best of each chunk's continuations: rows of a chunk lie together.
-            next.sort_by(|a, b| a.1.chunk.cmp(&b.1.chunk).then(b.1.found.sum.total_cmp(&a.1.found.sum)));
+            next.sort_by(|a, b| {
+                a.1.chunk.cmp(&b.1.chunk).then(b.1.found.sum.total_cmp(&a.1.found.sum))
+            });
         }
         let mut kept: Vec<usize> = Vec::with_capacity(next.len());
         rows.clear();
         for (at, mut row) in next {
             let chunk = row.chunk;
             let going = rows.iter().rev().take_while(|r| r.chunk == chunk).count();
-            if matches!(choice, Choice::Beams(_)) && (going == width || done[chunk].len() >= width) {
+            if matches!(choice, Choice::Beams(_)) && (going == width || done[chunk].len() >= width)
+            {
                 continue;
             }
             let ended = row.found.tokens.last() == Some(&tokens.end);
@@ -157,7 +163,9 @@ pub(super) fn search(
 fn is_looping(tokens: &[u32]) -> bool {
     // Looked at now and then: it costs a walk over the text.
     tokens.len() % 16 == 0
-        && is_loop(&tokens.iter().map(|t| i32::try_from(*t).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        && is_loop(
+            &tokens.iter().map(|t| i32::try_from(*t).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
+        )
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same draws for the same batch, every time.

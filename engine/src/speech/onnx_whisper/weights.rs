@@ -89,12 +89,7 @@ impl<'a> Net<'a> {
         let weight = self.weight(&format!("{name}.weight"))?;
         let bias = self.weight(&format!("{name}.bias"))?;
         let attributes = [Attribute::new("axis", -1_i64)?, Attribute::new("epsilon", 1e-5_f32)?];
-        Ok(self.graph.op(
-            ONNX_DOMAIN,
-            "LayerNormalization",
-            &[x, &weight, &bias],
-            attributes,
-        )?)
+        Ok(self.graph.op(ONNX_DOMAIN, "LayerNormalization", &[x, &weight, &bias], attributes)?)
     }
 
     /// `[batch, length, state]` as `[batch, heads, length, state / heads]`.

@@ -143,10 +143,8 @@ fn what_is_taken_out_is_told() {
     let mut silent = said("en", 0.9, &[(" Thank you.", 0..8_000)]);
     silent.no_speech_prob = 0.95;
     silent.pieces[0].avg_logprob = -1.4;
-    let lines = vec![
-        said("en", 0.9, &[(" I see.", 0..80_000), (" I see.", 80_000..80_800)]),
-        silent,
-    ];
+    let lines =
+        vec![said("en", 0.9, &[(" I see.", 0..80_000), (" I see.", 80_000..80_800)]), silent];
     let (transcript, ..) = run(15, lines, false);
     assert_eq!(texts(&transcript), ["I see."]);
     let why: Vec<_> = transcript.dropped.iter().map(|dropped| dropped.why).collect();

@@ -67,9 +67,13 @@ pub(super) fn check(path: &Path) -> Result<Header> {
     let length = file.metadata().map_or(0, |m| if m.is_file() { m.len() } else { 0 });
     let mut reader = Reader { file: BufReader::with_capacity(1 << 16, file), left: length };
     reader.header().map_err(|what| {
-        Error::new(ErrorKind::Model, Stage::Model, format!("cannot be used as a ggml model: {what}"))
-            .input(path)
-            .hint("`rushes models verify` tells whether the file is damaged")
+        Error::new(
+            ErrorKind::Model,
+            Stage::Model,
+            format!("cannot be used as a ggml model: {what}"),
+        )
+        .input(path)
+        .hint("`rushes models verify` tells whether the file is damaged")
     })
 }
 

@@ -4,7 +4,9 @@ mod file;
 mod run;
 
 use super::fallback::{compression_ratio, is_poor};
-use super::recogniser::{Chunk, MAX_CHUNK_SAMPLES, Recognised, Recogniser, SAMPLE_RATE, Search, Wanted};
+use super::recogniser::{
+    Chunk, MAX_CHUNK_SAMPLES, Recognised, Recogniser, SAMPLE_RATE, Search, Wanted,
+};
 use super::transcript::WordTimes;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -104,9 +106,13 @@ impl WhisperCpp {
             },
         };
         let context = WhisperContext::new_with_params(path, parameters).map_err(|error| {
-            Error::new(ErrorKind::Model, Stage::Model, format!("whisper.cpp cannot load it: {error}"))
-                .input(path)
-                .hint("`rushes models verify` tells whether the file is damaged")
+            Error::new(
+                ErrorKind::Model,
+                Stage::Model,
+                format!("whisper.cpp cannot load it: {error}"),
+            )
+            .input(path)
+            .hint("`rushes models verify` tells whether the file is damaged")
         })?;
         let models = Models::new(&context, header, aligned, settings.threads);
         let english = whisper_rs::get_lang_id("en").unwrap_or(0);
@@ -145,7 +151,11 @@ impl WhisperCpp {
         } else {
             Some(id) == english
         };
-        if known { Ok(id) } else { Err(self.misfit(format!("does not know language `{language}`"))) }
+        if known {
+            Ok(id)
+        } else {
+            Err(self.misfit(format!("does not know language `{language}`")))
+        }
     }
 
     fn misfit(&self, what: String) -> Error {
@@ -177,7 +187,9 @@ impl WhisperCpp {
                 return Ok(lease);
             }
             let wait = Duration::from_millis(100);
-            drop(self.pool.freed.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner));
+            drop(
+                self.pool.freed.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner),
+            );
         }
     }
 

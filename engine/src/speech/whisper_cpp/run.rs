@@ -134,9 +134,8 @@ impl Models {
             // A hyphen and an apostrophe stand within words, but begin none.
             marks.iter().any(|mark| mark.as_bytes() == bytes) || matches!(bytes, b" -" | b" '")
         };
-        let not_spoken = (0..end_of_text)
-            .filter(|id| context.token_to_bytes(*id).is_ok_and(is_mark))
-            .collect();
+        let not_spoken =
+            (0..end_of_text).filter(|id| context.token_to_bytes(*id).is_ok_and(is_mark)).collect();
         Self {
             header,
             aligned,
@@ -310,7 +309,8 @@ impl Models {
             let (from, to) = (segment.start_timestamp(), segment.end_timestamp());
             segments.push(Segment { from, to, tokens });
         }
-        let texts = || segments.iter().flat_map(|s| &s.tokens).filter(|t| t.0.id < self.end_of_text);
+        let texts =
+            || segments.iter().flat_map(|s| &s.tokens).filter(|t| t.0.id < self.end_of_text);
         if self.aligned && attempt.words && texts().any(|(token, _)| token.t_dtw < 0) {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -381,7 +381,8 @@ impl Decoded {
                         }
                     })
                     .collect();
-                let found = if text.trim().is_empty() { Vec::new() } else { group(&timed, language) };
+                let found =
+                    if text.trim().is_empty() { Vec::new() } else { group(&timed, language) };
                 counts.push(found.len());
                 spoken.extend(found);
             }

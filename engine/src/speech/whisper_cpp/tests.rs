@@ -94,11 +94,8 @@ fn finds_the_language_whatever_was_guessed() {
     model.guess.store(whisper_rs::get_lang_id("de").unwrap(), Ordering::Relaxed);
     assert_eq!(one(&model, &speech, &wanted), first);
     // What is not sure enough gives way.
-    let doubting = Wanted {
-        language_threshold: 1.1,
-        fallback_language: Some("de".into()),
-        ..wanted
-    };
+    let doubting =
+        Wanted { language_threshold: 1.1, fallback_language: Some("de".into()), ..wanted };
     let found = one(&model, &speech, &doubting);
     assert_eq!(found.language, "de");
     assert!(found.language_probability < 0.2);
