@@ -37,6 +37,8 @@ impl Tally {
 }
 
 #[cfg(test)]
+// Regions are ranges, also where there is one.
+#[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use super::*;
 

@@ -29,7 +29,7 @@ pub fn is_poor(
         return false;
     }
     // Also where the mean is no number.
-    let improbable = !(avg_logprob >= wanted.logprob_threshold);
+    let improbable = avg_logprob.is_nan() || avg_logprob < wanted.logprob_threshold;
     improbable || compression_ratio > wanted.compression_threshold
 }
 

@@ -58,7 +58,8 @@ pub fn judge(found: Recognised, wanted: &Wanted) -> (Vec<Kept>, Vec<Cut>) {
         let rest = marks.split_off(tokens.len().min(marks.len()));
         let marked = std::mem::replace(&mut marks, rest);
         if !marked.contains(&true) {
-            let doubtful = !(piece.avg_logprob >= wanted.logprob_threshold);
+            let doubtful =
+                piece.avg_logprob.is_nan() || piece.avg_logprob < wanted.logprob_threshold;
             kept.push(Kept { piece, doubt: doubtful.then_some(Doubt::LowProbability) });
             continue;
         }

@@ -123,6 +123,8 @@ impl Regions {
 }
 
 #[cfg(test)]
+// Regions are ranges, also where there is one.
+#[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

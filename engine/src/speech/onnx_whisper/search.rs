@@ -162,7 +162,7 @@ pub(super) fn search(
 
 fn is_looping(tokens: &[u32]) -> bool {
     // Looked at now and then: it costs a walk over the text.
-    tokens.len() % 16 == 0
+    tokens.len().is_multiple_of(16)
         && is_loop(
             &tokens.iter().map(|t| i32::try_from(*t).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
         )

@@ -184,7 +184,7 @@ impl Reader {
                 .into_iter()
                 .find(|(number, ..)| *number == kind)
                 .ok_or_else(|| format!("tensor type {kind}"))?;
-            if elements as u64 % block != 0 {
+            if !(elements as u64).is_multiple_of(block) {
                 return Err(format!("a tensor of {elements} elements in blocks of {block}"));
             }
             self.skip(elements as u64 / block * bytes)?;

@@ -454,7 +454,10 @@ impl Watch<'_> {
             let early = logits.get_mut(first..first + LEAST_ALIGNED as usize - 1);
             early.into_iter().flatten().for_each(|logit| *logit = f32::NEG_INFINITY);
         }
-        if tokens.len() >= 40 && tokens.len() % 8 == 0 && !self.looped.load(Ordering::Relaxed) {
+        if tokens.len() >= 40
+            && tokens.len().is_multiple_of(8)
+            && !self.looped.load(Ordering::Relaxed)
+        {
             let ids: Vec<i32> =
                 tokens.iter().map(|t| t.id).filter(|id| *id < models.end_of_text).collect();
             self.looped.store(is_loop(&ids), Ordering::Relaxed);
