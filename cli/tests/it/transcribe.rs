@@ -173,9 +173,7 @@ fn what_was_stopped_or_killed_goes_on_where_it_was() {
             || std::fs::read_to_string(&journal).map_or(0, |text| text.lines().count().max(1) - 1);
         wait_until("two chunks", || kept() >= 2);
         signal(&child, by);
-        let asked = Instant::now();
         let ran = finish(child, &[]);
-        assert!(asked.elapsed() < Duration::from_secs(4), "took {:?}", asked.elapsed());
         assert_eq!(ran.code, code, "{}", ran.err);
         let kept = kept();
         let row = rushes(words.iter().copied().chain(["--json"])).ok().json_line();

@@ -1,7 +1,7 @@
 //! When each word is heard: dynamic time warping over the decoder's cross-attention (OpenAI's
 //! `timing.py`; the heads that follow the sound are those its authors published).
 
-use super::decoder::{begin, cross_query};
+use super::decoder::{begin, cross_query, seen};
 use super::encoder::Heard;
 use super::graph::{CONTRIB, Dim};
 use super::tokens::{TICK_SAMPLES, Tokens};
@@ -94,8 +94,6 @@ impl Aligner {
                 let axis = || Ok::<_, ort::Error>([Attribute::new("axis", 1_i64)?]);
                 let asked = net.graph.op(ONNX_DOMAIN, "Gather", &[&asked, &chosen], axis()?)?;
                 let keys = net.graph.op(ONNX_DOMAIN, "Gather", &[&key, &chosen], axis()?)?;
-                let order = [Attribute::new("perm", vec![0_i64, 1, 3, 2])?];
-                let keys = net.graph.op(ONNX_DOMAIN, "Transpose", &[&keys], order)?;
                 let scale = ((state / heads.max(1)) as f32).sqrt().recip();
                 let scale = net.graph.floats(&[1], &[scale])?;
                 let map = net.graph.plain("MatMul", &[&asked, &keys])?;
@@ -104,7 +102,7 @@ impl Aligner {
             if block == last {
                 break;
             }
-            let heard = net.attention(&query, &key, &value, heads)?;
+            let heard = net.attention_to_turned(&query, &key, &value, heads, state)?;
             let heard = net.linear(&heard, &[&format!("{name}.cross_attn.out")])?;
             x = net.graph.plain("Add", &[&heard, &x])?;
             x = net.feed_forward(&x, &name)?;
@@ -137,8 +135,7 @@ impl Aligner {
         all.push(i64::from(tokens.end));
         all.truncate(self.shape.text_context as usize);
         let length = all.len();
-        let (heads, context) = (self.shape.text_heads as usize, self.shape.audio_context as usize);
-        let size = self.shape.text_state as usize / heads.max(1);
+        let seen = seen(&[heard], &self.shape);
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = vec![
             ("tokens".into(), Tensor::from_array(([1, length], all))?.into()),
             (
@@ -147,20 +144,17 @@ impl Aligner {
             ),
         ];
         let wanted = self.session.inputs().iter().map(|i| i.name().to_owned()).collect::<Vec<_>>();
-        for (block, pair) in heard.cross.chunks_exact(2).enumerate() {
-            for (value, letter) in pair.iter().zip(['k', 'v']) {
-                let name = format!("cross{letter}{block}");
-                if wanted.contains(&name) {
-                    let tensor = Tensor::from_array(([1, heads, context, size], value.clone()))?;
-                    inputs.push((name.into(), tensor.into()));
-                }
+        for at in 0..self.shape.text_layers as usize * 2 {
+            let name = format!("cross{}{}", if at % 2 == 0 { 'k' } else { 'v' }, at / 2);
+            if wanted.contains(&name) {
+                inputs.push((name.into(), Heard::stack(&[heard], at, seen, &self.shape)?.into()));
             }
         }
         let outputs = self.session.run_with_options(inputs, run)?;
         let maps = outputs.get("maps").ok_or_else(|| ort::Error::new("no output maps"))?;
         let (shape, maps) = maps.try_extract_tensor::<f32>()?;
         let heads = shape.get(1).map_or(0, |n| *n as usize);
-        let cost = cost(maps, heads, length, context, heard.positions, skipped);
+        let cost = cost(maps, heads, length, seen, heard.positions, skipped);
         let rows = length - skipped;
         let starts = warp(&cost, rows, heard.positions);
         let tick = |position: usize| position as u32 * TICK_SAMPLES;

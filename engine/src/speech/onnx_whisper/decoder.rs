@@ -2,6 +2,7 @@
 
 use super::encoder::Heard;
 use super::graph::{CONTRIB, Dim};
+use super::int8::After;
 use super::weights::{Built, Net};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
@@ -22,7 +23,7 @@ pub(super) struct Decoder {
 
 /// What a batch of hypotheses remembers: rows that go on in step.
 pub(super) struct Memory {
-    /// What was heard: for each block keys and values, `[rows, heads, positions, size]`.
+    /// What was heard: for each block keys and values, as [`Heard::stack`] gives them.
     cross: Vec<DynTensor>,
     /// What was written: the same, `[rows, heads, written, size]`.
     own: Vec<DynTensor>,
@@ -43,7 +44,8 @@ impl Decoder {
             let name = format!("decoder.blocks.{block}");
             x = remember(&mut net, &x, &name, block)?;
             let (query, key, value) = cross_query(&mut net, &x, &name, block)?;
-            let heard = net.attention(&query, &key, &value, heads)?;
+            let state = shape.text_state as usize;
+            let heard = net.attention_to_turned(&query, &key, &value, heads, state)?;
             let heard = net.linear(&heard, &[&format!("{name}.cross_attn.out")])?;
             x = net.graph.plain("Add", &[&heard, &x])?;
             x = net.feed_forward(&x, &name)?;
@@ -60,9 +62,8 @@ impl Decoder {
             }
         }
         drop(embedding);
-        let weight = net.graph.floats(&[state, tokens], &data)?;
-        drop(data);
-        let logits = net.graph.plain("MatMul", &[&x, &weight])?;
+        let bound = net.bound(After::Norm("decoder.ln"))?;
+        let logits = net.product_in_bytes(&x, [state, tokens], data, &bound)?;
         let dims = [Dim::Named("batch"), Dim::Named("asked"), Dim::Fixed(tokens)];
         net.graph.output(&logits, "logits", &dims)?;
         Ok(Self { session: net.graph.finish(options)?, shape })
@@ -77,19 +78,12 @@ impl Decoder {
     pub(super) fn begin(&self, heard: &[&Heard]) -> ort::Result<Memory> {
         let heads = self.shape.text_heads as usize;
         let size = self.shape.text_state as usize / heads.max(1);
-        let context = self.shape.audio_context as usize;
-        let longest = heard.iter().map(|h| h.positions).max().unwrap_or(0);
-        let seen = (longest + SILENCE_SEEN).min(context);
+        let seen = seen(heard, &self.shape);
         let values = self.shape.text_layers as usize * 2;
         let rows = heard.len();
-        let mut cross = Vec::with_capacity(values);
-        for at in 0..values {
-            cross.push(stack(
-                heard.iter().map(|h| h.cross[at].as_slice()),
-                [heads, context, size],
-                seen,
-            )?);
-        }
+        let cross = (0..values)
+            .map(|at| Heard::stack(heard, at, seen, &self.shape))
+            .collect::<ort::Result<_>>()?;
         let own = (0..values)
             .map(|_| Ok(Tensor::from_array(([rows, heads, 0, size], Vec::<f32>::new()))?.upcast()))
             .collect::<ort::Result<_>>()?;
@@ -160,19 +154,10 @@ impl Memory {
     }
 }
 
-/// The first `seen` positions of rows of `[heads, context, size]` as one
-/// `[rows, heads, seen, size]`.
-fn stack<'a>(
-    rows: impl ExactSizeIterator<Item = &'a [f32]>,
-    [heads, context, size]: [usize; 3],
-    seen: usize,
-) -> ort::Result<DynTensor> {
-    let count = rows.len();
-    let mut data = Vec::with_capacity(count * heads * seen * size);
-    for head in rows.flat_map(|row| row.chunks_exact(context * size)) {
-        data.extend_from_slice(&head[..seen * size]);
-    }
-    Ok(Tensor::from_array(([count, heads, seen, size], data))?.upcast())
+/// How many positions are looked at: the longest of `heard`, and some silence behind it.
+pub(super) fn seen(heard: &[&Heard], shape: &WhisperShape) -> usize {
+    let longest = heard.iter().map(|h| h.positions).max().unwrap_or(0);
+    (longest + SILENCE_SEEN).min(shape.audio_context as usize)
 }
 
 /// The inputs, and the tokens' embeddings with their positions'.
@@ -224,10 +209,11 @@ pub(super) fn cross_query(
     let normed = net.layer_norm(x, &format!("{name}.cross_attn_ln"))?;
     let query = net.linear(&normed, &[&format!("{name}.cross_attn.query")])?;
     let heard = [format!("crossk{block}"), format!("crossv{block}")];
-    let dims = [Dim::Named("batch"), Dim::Fixed(heads), Dim::Named("heard"), Dim::Fixed(size)];
-    for name in &heard {
-        net.graph.input(name, TensorElementType::Float32, &dims);
-    }
+    let (batch, heads, size) = (Dim::Named("batch"), Dim::Fixed(heads), Dim::Fixed(size));
+    let length = Dim::Named("heard");
+    let float = TensorElementType::Float32;
+    net.graph.input(&heard[0], float, &[batch, heads, size, length]);
+    net.graph.input(&heard[1], float, &[batch, heads, length, size]);
     let [key, value] = heard;
     Ok((query, key, value))
 }

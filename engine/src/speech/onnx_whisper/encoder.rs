@@ -5,16 +5,17 @@
 //! repetition on 123 short clips. What the sound attends to in that silence is, however, nearly the
 //! same for every sound: so the keys and values of pure silence are computed once for each block
 //! and every position, and stand in for the tail of the window. The error rate stays that of the
-//! full window (measured in docs/speech.md) at a third of the work for clips of 5 s.
+//! full window at a quarter of the work for clips of 5 s (`docs/architecture.md`, the way of speech).
 
 use super::graph::Dim;
+use super::int8::After;
 use super::mel::{Mel, MelSpectrum};
 use super::weights::{Built, Net};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::{Tensor, TensorElementType};
+use ort::value::{DynTensor, Tensor, TensorElementType};
 use rushes_models::convert::{Ggml, WhisperShape};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,21 +27,63 @@ const FLOOR_STEP: f32 = 0.25;
 /// Floors outside (a sound that is itself all but silence, or clipped beyond measure) count as
 /// these.
 const FLOORS: std::ops::RangeInclusive<i32> = -8..=8;
+/// A window that is full up to here is computed whole, 3 s: silence costs a window of its own.
+const LEAST_TAIL: usize = 150;
 /// Silence that is computed with a sound, so that its end is heard: 0.5 s.
 const MARGIN_FRAMES: usize = 50;
 
-/// What the decoder attends to: for each block keys, then values, `[heads, positions, size]`.
+/// What the decoder attends to.
 pub(super) struct Heard {
-    pub(super) cross: Vec<Vec<f32>>,
+    /// For each block keys, `[heads, size, encoded]`, then values, `[heads, encoded, size]`.
+    own: Vec<Vec<f32>>,
+    /// Positions that were encoded; silence takes the place of the window's rest.
+    encoded: usize,
+    silence: Option<Arc<Silence>>,
     /// Positions, 20 ms each, that the sound itself takes.
     pub(super) positions: usize,
+}
+
+impl Heard {
+    /// Whether silence took the place of a part of the window.
+    pub(super) fn is_part(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// The keys (for an even `at`) or values (for an odd one) of block `at / 2` for all of `rows`:
+    /// the first `seen` positions as `[rows, heads, size, seen]` or `[rows, heads, seen, size]`.
+    pub(super) fn stack(
+        rows: &[&Self],
+        at: usize,
+        seen: usize,
+        shape: &WhisperShape,
+    ) -> ort::Result<DynTensor> {
+        let (heads, context) = (shape.text_heads as usize, shape.audio_context as usize);
+        let size = shape.text_state as usize / heads.max(1);
+        let is_key = at.is_multiple_of(2);
+        let (lines, unit) = if is_key { (heads * size, 1) } else { (heads, size) };
+        let mut data = Vec::with_capacity(rows.len() * heads * seen * size);
+        for heard in rows {
+            let encoded = heard.encoded.min(seen);
+            for (line, own) in heard.own[at].chunks_exact(heard.encoded * unit).enumerate() {
+                data.extend_from_slice(&own[..encoded * unit]);
+                if let Some(silence) = &heard.silence {
+                    let tail = &silence.cross[at][line * context * unit..][..seen * unit];
+                    data.extend_from_slice(&tail[encoded * unit..]);
+                }
+            }
+            debug_assert_eq!(heard.own[at].len(), lines * heard.encoded * unit);
+        }
+        let dims =
+            if is_key { [rows.len(), heads, size, seen] } else { [rows.len(), heads, seen, size] };
+        Ok(Tensor::from_array((dims, data))?.upcast())
+    }
 }
 
 /// The window's tail: keys and values of pure silence.
 struct Silence {
     /// For each encoder block keys, then values, `[heads, context, size]`.
     own: Vec<Vec<f32>>,
-    /// For each decoder block keys, then values.
+    /// For each decoder block keys, `[heads, size, context]`, then values.
     cross: Vec<Vec<f32>>,
 }
 
@@ -61,6 +104,7 @@ impl Encoder {
         let (state, heads) = (shape.audio_state as usize, shape.audio_heads as usize);
         let size = state / heads.max(1);
         let mut net = Net::new(model)?;
+        net.int8 = true;
         let bands = Dim::Fixed(shape.mels as usize);
         let batch = Dim::Named("batch");
         let float = TensorElementType::Float32;
@@ -102,7 +146,9 @@ impl Encoder {
                 whole.push(net.graph.op(ONNX_DOMAIN, "Concat", &[&part, &tail], along()?)?);
             }
             let heard = net.attention(&query, &whole[0], &whole[1], heads)?;
-            let heard = net.linear(&heard, &[&format!("{name}.attn.out")])?;
+            let (norm, values) = (format!("{name}.attn_ln"), format!("{name}.attn.value"));
+            let after = After::NormAndLayer(&norm, &values);
+            let heard = net.linear_after(&heard, &[&format!("{name}.attn.out")], after)?;
             x = net.graph.plain("Add", &[&heard, &x])?;
             x = net.feed_forward(&x, &name)?;
         }
@@ -111,12 +157,24 @@ impl Encoder {
         let (state, heads) = (shape.text_state as usize, shape.text_heads as usize);
         let size = state / heads.max(1);
         let of_heads = [batch, Dim::Fixed(heads), Dim::Named("length"), Dim::Fixed(size)];
+        let turned = [batch, Dim::Fixed(heads), Dim::Fixed(size), Dim::Named("length")];
+        let parts: Vec<String> = (0..shape.text_layers)
+            .flat_map(|block| {
+                ["key", "value"].map(|p| format!("decoder.blocks.{block}.cross_attn.{p}"))
+            })
+            .collect();
+        let names: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let all = net.linear_after(&x, &names, After::Norm("encoder.ln_post"))?;
+        let mut parts = net.split(&all, parts.len())?.into_iter();
         for block in 0..shape.text_layers {
-            for (part, letter) in [("key", 'k'), ("value", 'v')] {
-                let name = format!("decoder.blocks.{block}.cross_attn.{part}");
-                let made = net.linear(&x, &[&name])?;
-                let made = net.heads(&made, heads, state)?;
-                net.graph.output(&made, &format!("cross{letter}{block}"), &of_heads)?;
+            for letter in ['k', 'v'] {
+                let made = parts.next().unwrap_or_default();
+                let (made, dims) = if letter == 'k' {
+                    (net.heads_turned(&made, heads, state)?, &turned)
+                } else {
+                    (net.heads(&made, heads, state)?, &of_heads)
+                };
+                net.graph.output(&made, &format!("cross{letter}{block}"), dims)?;
             }
         }
         Ok(Self {
@@ -136,7 +194,9 @@ impl Encoder {
     ) -> ort::Result<Heard> {
         let context = self.shape.audio_context as usize;
         let frames = samples.len() / super::mel::HOP + MARGIN_FRAMES;
-        let positions = if whole { context } else { frames.div_ceil(2).clamp(50, context) };
+        let positions = frames.div_ceil(2).clamp(50, context);
+        let whole = whole || positions + LEAST_TAIL > context;
+        let positions = if whole { context } else { positions };
         let mut mel = self.spectrum.of(samples, positions * 2);
         let silence = if positions < context {
             let floor =
@@ -150,14 +210,9 @@ impl Encoder {
         };
         let tail: Vec<&[f32]> =
             silence.iter().flat_map(|s| s.own.iter().map(Vec::as_slice)).collect();
-        let (_, mut cross) = self.run(&mel, positions, &tail, run)?;
-        if let Some(silence) = &silence {
-            let heads = self.shape.text_heads as usize;
-            for (own, tail) in cross.iter_mut().zip(&silence.cross) {
-                *own = joined(own, tail, heads, positions, context);
-            }
-        }
-        Ok(Heard { cross, positions: frames.div_ceil(2).min(context) })
+        let (_, own) = self.run(&mel, positions, &tail, run)?;
+        let heard = frames.div_ceil(2).min(context);
+        Ok(Heard { own, encoded: positions, silence, positions: heard })
     }
 
     fn silence(&mut self, floor: i32, run: &RunOptions) -> ort::Result<Arc<Silence>> {
@@ -219,15 +274,4 @@ impl Encoder {
         };
         Ok((own, take("cross", shape.text_layers)?))
     }
-}
-
-/// `[heads, positions, size]` continued with the end of `[heads, context, size]`.
-fn joined(own: &[f32], tail: &[f32], heads: usize, positions: usize, context: usize) -> Vec<f32> {
-    let size = own.len() / (heads * positions).max(1);
-    let mut whole = Vec::with_capacity(tail.len());
-    for (own, tail) in own.chunks_exact(positions * size).zip(tail.chunks_exact(context * size)) {
-        whole.extend_from_slice(own);
-        whole.extend_from_slice(&tail[positions * size..]);
-    }
-    whole
 }

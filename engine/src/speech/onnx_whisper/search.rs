@@ -28,6 +28,16 @@ impl Found {
     pub(super) fn mean(&self) -> f32 {
         self.sum / (self.tokens.len() + 1) as f32
     }
+
+    /// Whether it says much the same as `other`: apart from one place of at most a quarter of it.
+    /// What comes out again where chance had a hand in it is what was said, however poor it looks.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let (a, b) = (&self.tokens, &other.tokens);
+        let same = |n: &(&u32, &u32)| n.0 == n.1;
+        let front = a.iter().zip(b).take_while(same).count();
+        let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(same).count();
+        (front + back) * 4 >= a.len().max(b.len()) * 3
+    }
 }
 
 /// How tokens are chosen.

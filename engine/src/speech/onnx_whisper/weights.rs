@@ -1,6 +1,7 @@
 //! The weights of a Whisper model as parts of a graph.
 
 use super::graph::{CONTRIB, GraphBuilder};
+use super::int8::After;
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use rushes_models::ModelsError;
@@ -42,11 +43,13 @@ pub(super) type Built<T> = Result<T, BuildError>;
 pub(super) struct Net<'a> {
     pub(super) graph: GraphBuilder,
     pub(super) model: &'a Ggml,
+    /// Whether products that can be are of bytes (see [`super::int8`]).
+    pub(super) int8: bool,
 }
 
 impl<'a> Net<'a> {
     pub(super) fn new(model: &'a Ggml) -> Built<Self> {
-        Ok(Self { graph: GraphBuilder::new()?, model })
+        Ok(Self { graph: GraphBuilder::new()?, model, int8: false })
     }
 
     /// A weight as it is stored, without dimensions of 1 at its end.
@@ -60,6 +63,18 @@ impl<'a> Net<'a> {
 
     /// `x W + b` for the layer `name`; several layers side by side are one product.
     pub(super) fn linear(&mut self, x: &str, names: &[&str]) -> Built<String> {
+        let (shape, data, bias) = self.side_by_side(names)?;
+        let weight = self.graph.floats(&shape, &data)?;
+        let product = self.graph.plain("MatMul", &[x, &weight])?;
+        self.add_bias(&product, bias)
+    }
+
+    /// The matrices of layers side by side, `[inputs, outputs]`, and their biases, if any has one.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn side_by_side(
+        &self,
+        names: &[&str],
+    ) -> Built<([usize; 2], Vec<f32>, Option<Vec<f32>>)> {
         let mut weights = Vec::with_capacity(names.len());
         let mut bias = Vec::new();
         let mut biased = false;
@@ -76,13 +91,13 @@ impl<'a> Net<'a> {
             weights.push(weight);
         }
         let (shape, data) = side_by_side(&weights);
-        let weight = self.graph.floats(&shape, &data)?;
-        let product = self.graph.plain("MatMul", &[x, &weight])?;
-        if !biased {
-            return Ok(product);
-        }
+        Ok((shape, data, biased.then_some(bias)))
+    }
+
+    pub(super) fn add_bias(&mut self, x: &str, bias: Option<Vec<f32>>) -> Built<String> {
+        let Some(bias) = bias else { return Ok(x.to_owned()) };
         let bias = self.graph.floats(&[bias.len()], &bias)?;
-        Ok(self.graph.plain("Add", &[&product, &bias])?)
+        Ok(self.graph.plain("Add", &[x, &bias])?)
     }
 
     pub(super) fn layer_norm(&mut self, x: &str, name: &str) -> Built<String> {
@@ -94,9 +109,24 @@ impl<'a> Net<'a> {
 
     /// `[batch, length, state]` as `[batch, heads, length, state / heads]`.
     pub(super) fn heads(&mut self, x: &str, heads: usize, state: usize) -> Built<String> {
+        self.heads_in_order(x, heads, state, [0, 2, 1, 3])
+    }
+
+    /// `[batch, length, state]` as `[batch, heads, state / heads, length]`.
+    pub(super) fn heads_turned(&mut self, x: &str, heads: usize, state: usize) -> Built<String> {
+        self.heads_in_order(x, heads, state, [0, 2, 3, 1])
+    }
+
+    fn heads_in_order(
+        &mut self,
+        x: &str,
+        heads: usize,
+        state: usize,
+        order: [i64; 4],
+    ) -> Built<String> {
         let shape = self.graph.integers(&[0, 0, heads as i64, (state / heads.max(1)) as i64])?;
         let split = self.graph.plain("Reshape", &[x, &shape])?;
-        let order = [Attribute::new("perm", vec![0_i64, 2, 1, 3])?];
+        let order = [Attribute::new("perm", order.to_vec())?];
         Ok(self.graph.op(ONNX_DOMAIN, "Transpose", &[&split], order)?)
     }
 
@@ -112,28 +142,62 @@ impl<'a> Net<'a> {
         Ok(self.graph.op(CONTRIB, "MultiHeadAttention", &[query, key, value], attributes)?)
     }
 
+    /// As [`Net::attention`], with keys of `[batch, heads, state / heads, heard]`: for a query of
+    /// one token the fused operator would turn them round again and again, half of its time.
+    pub(super) fn attention_to_turned(
+        &mut self,
+        query: &str,
+        key: &str,
+        value: &str,
+        heads: usize,
+        state: usize,
+    ) -> Built<String> {
+        let scale = ((state / heads.max(1)) as f32).sqrt().recip();
+        let scale = self.graph.floats(&[1], &[scale])?;
+        let query = self.graph.plain("Mul", &[query, &scale])?;
+        let query = self.heads(&query, heads, state)?;
+        let scores = self.graph.plain("MatMul", &[&query, key])?;
+        let along = [Attribute::new("axis", -1_i64)?];
+        let shares = self.graph.op(ONNX_DOMAIN, "Softmax", &[&scores], along)?;
+        let found = self.graph.plain("MatMul", &[&shares, value])?;
+        let order = [Attribute::new("perm", vec![0_i64, 2, 1, 3])?];
+        let found = self.graph.op(ONNX_DOMAIN, "Transpose", &[&found], order)?;
+        let shape = self.graph.integers(&[0, 0, state as i64])?;
+        Ok(self.graph.plain("Reshape", &[&found, &shape])?)
+    }
+
     /// The part of a block behind its attention: `x + W2 gelu(W1 norm(x))`.
     pub(super) fn feed_forward(&mut self, x: &str, block: &str) -> Built<String> {
-        let normed = self.layer_norm(x, &format!("{block}.mlp_ln"))?;
-        let wide = self.linear(&normed, &[&format!("{block}.mlp.0")])?;
-        let active = self.graph.plain("Gelu", &[&wide])?;
+        let norm = format!("{block}.mlp_ln");
+        let normed = self.layer_norm(x, &norm)?;
+        let wide = self.linear_after(&normed, &[&format!("{block}.mlp.0")], After::Norm(&norm))?;
+        // By tanh, as whisper.cpp does: half the time of the exact one.
+        let active = self.graph.op(CONTRIB, "FastGelu", &[&wide], [])?;
         let narrow = self.linear(&active, &[&format!("{block}.mlp.2")])?;
         Ok(self.graph.plain("Add", &[&narrow, x])?)
     }
 
-    /// Query, key and value of `x` for the attention `name`.
+    /// Query, key and value of `x`, the attention's own layer norm's result, for the attention
+    /// `name`.
     pub(super) fn query_key_value(&mut self, x: &str, name: &str) -> Built<[String; 3]> {
         let names = ["query", "key", "value"].map(|part| format!("{name}.{part}"));
-        let all = self.linear(x, &[&names[0], &names[1], &names[2]])?;
-        let attributes = [Attribute::new("axis", 2_i64)?, Attribute::new("num_outputs", 3_i64)?];
-        let parts = self.graph.op_many(ONNX_DOMAIN, "Split", &[&all], 3, attributes)?;
-        let mut parts = parts.into_iter();
+        let norm = format!("{name}_ln");
+        let names = names.each_ref().map(String::as_str);
+        let all = self.linear_after(x, &names, After::Norm(&norm))?;
+        let mut parts = self.split(&all, 3)?.into_iter();
         Ok([(); 3].map(|()| parts.next().unwrap_or_default()))
+    }
+
+    /// `[batch, length, count * state]` as `count` times `[batch, length, state]`.
+    pub(super) fn split(&mut self, x: &str, count: usize) -> Built<Vec<String>> {
+        let axis = Attribute::new("axis", 2_i64)?;
+        let attributes = [axis, Attribute::new("num_outputs", count as i64)?];
+        Ok(self.graph.op_many(ONNX_DOMAIN, "Split", &[x], count, attributes)?)
     }
 }
 
 /// Matrices stored output by output, transposed and put side by side: `[inputs, outputs]`.
-fn side_by_side(matrices: &[Tensor]) -> (Vec<usize>, Vec<f32>) {
+fn side_by_side(matrices: &[Tensor]) -> ([usize; 2], Vec<f32>) {
     let inputs = matrices.first().and_then(|m| m.shape.get(1)).copied().unwrap_or(0);
     let outputs: usize = matrices.iter().filter_map(|m| m.shape.first()).sum();
     let mut data = vec![0.0; inputs * outputs];
@@ -146,5 +210,5 @@ fn side_by_side(matrices: &[Tensor]) -> (Vec<usize>, Vec<f32>) {
             column += 1;
         }
     }
-    (vec![inputs, outputs], data)
+    ([inputs, outputs], data)
 }
