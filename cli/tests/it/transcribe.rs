@@ -5,7 +5,6 @@ use rushes_fixtures::{make, shared, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 /// The folder of models. Fails loudly where they are not there and cannot be pulled.
 fn models() -> &'static str {

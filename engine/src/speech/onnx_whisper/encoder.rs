@@ -7,10 +7,11 @@
 //! and every position, and stand in for the tail of the window. The error rate stays that of the
 //! full window at a quarter of the work for clips of 5 s (`docs/architecture.md`, the way of speech).
 
-use super::graph::Dim;
 use super::int8::After;
 use super::mel::{Mel, MelSpectrum};
-use super::weights::{Built, Net};
+use super::weights::Net;
+use crate::onnx::Built;
+use crate::onnx::graph::Dim;
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;

@@ -9,8 +9,9 @@
 //! wrong instead of 3.9 %, tiny q8. The second half of the feed-forward stays in floats: in bytes
 //! 4.5 %, for a thirtieth of the encoder's time.)
 
-use super::graph::CONTRIB;
-use super::weights::{Built, Net};
+use super::weights::Net;
+use crate::onnx::Built;
+use crate::onnx::graph::CONTRIB;
 
 /// Deviations from the mean that a value is given room for.
 const DEVIATIONS: f32 = 4.0;
