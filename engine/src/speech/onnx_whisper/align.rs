@@ -8,7 +8,7 @@ use super::weights::Net;
 use crate::onnx::Built;
 use crate::onnx::graph::{CONTRIB, Dim};
 use crate::speech::recogniser::Piece;
-use crate::speech::words::{TimedToken, group};
+use crate::speech::words::{TimedToken, group, shorten_beside_pauses};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;
@@ -129,11 +129,11 @@ impl Aligner {
         if text.is_empty() {
             return Ok(Vec::new());
         }
+        // What a position listens to belongs to the token that it writes, which is the next one.
         let mut all: Vec<i64> = start.iter().map(|t| i64::from(*t)).collect();
-        all.push(i64::from(tokens.no_timestamps()));
         let skipped = all.len();
+        all.push(i64::from(tokens.no_timestamps()));
         all.extend(text.iter().map(|(token, _)| i64::from(*token)));
-        all.push(i64::from(tokens.end));
         all.truncate(self.shape.text_context as usize);
         let length = all.len();
         let seen = seen(&[heard], &self.shape);
@@ -272,8 +272,7 @@ fn warp(cost: &[f32], rows: usize, columns: usize) -> Vec<usize> {
     starts
 }
 
-/// Gives the timed tokens back to the pieces they are from, as words within the chunk, and lets a
-/// piece begin and end with its words.
+/// Gives the timed tokens back to the pieces they are from, as words within the chunk.
 pub(super) fn give_words(
     pieces: &mut [(Piece, Vec<(u32, f32)>)],
     timed: Vec<TimedToken>,
@@ -282,7 +281,8 @@ pub(super) fn give_words(
 ) {
     let end = u32::try_from(samples).unwrap_or(u32::MAX);
     let mut timed = timed.into_iter();
-    for (piece, text) in pieces {
+    let (mut words, mut counts) = (Vec::new(), Vec::with_capacity(pieces.len()));
+    for (_, text) in pieces.iter_mut() {
         let tokens: Vec<TimedToken> = timed
             .by_ref()
             .take(text.len())
@@ -292,7 +292,14 @@ pub(super) fn give_words(
                 token
             })
             .collect();
-        piece.words = group(&tokens, language);
+        let before = words.len();
+        words.append(&mut group(&tokens, language));
+        counts.push(words.len() - before);
+    }
+    shorten_beside_pauses(&mut words);
+    let mut words = words.into_iter();
+    for ((piece, _), count) in pieces.iter_mut().zip(counts) {
+        piece.words = words.by_ref().take(count).collect();
     }
 }
 
