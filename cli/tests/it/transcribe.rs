@@ -130,6 +130,36 @@ fn a_second_run_does_nothing_and_another_format_little() {
     assert!(files(out.path()).iter().all(|f| !f.to_string_lossy().contains("journal")));
 }
 
+/// Against the times of another recogniser, which hears the same words there.
+#[test]
+fn words_are_timed_where_they_are_said() {
+    let Some(folder) = shared("2-speech/leopard") else { return };
+    let times = std::fs::read(folder.join("word_times.json")).unwrap();
+    let times: serde_json::Value = serde_json::from_slice(&times).unwrap();
+    let times = times[0]["words"].as_array().unwrap();
+    let film = folder.join("test.wav");
+    for engine in ["onnxruntime", "whisper.cpp"] {
+        let out = crate::support::folder();
+        let dir = out.path().to_str().unwrap();
+        transcribe(&[&film], &["-o", dir, "--format", "json", "--words", "--engine", engine]).ok();
+        let json = std::fs::read(out.path().join("test.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let words = json["words"].as_array().unwrap();
+        assert_eq!(words.len(), times.len(), "{engine}: {words:?}");
+        let mut off: Vec<f64> = words
+            .iter()
+            .zip(times)
+            .flat_map(|(word, time)| {
+                [("start", "start_sec"), ("end", "end_sec")]
+                    .map(|(a, b)| (word[a].as_f64().unwrap() - time[b].as_f64().unwrap()).abs())
+            })
+            .collect();
+        off.sort_by(f64::total_cmp);
+        let median = off[off.len() / 2];
+        assert!(median <= 0.08, "{engine}: half of the times are off by {median} s or more");
+    }
+}
+
 #[test]
 fn one_bad_file_among_twenty_fails_alone() {
     let dir = folder();

@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod clock;
 pub mod coverage;
 pub mod desk;
+mod edges;
 pub mod fallback;
 pub mod guard;
 pub mod journal;

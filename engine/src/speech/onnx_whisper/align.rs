@@ -7,6 +7,7 @@ use super::tokens::{TICK_SAMPLES, Tokens};
 use super::weights::Net;
 use crate::onnx::Built;
 use crate::onnx::graph::{CONTRIB, Dim};
+use crate::speech::edges::draw_in;
 use crate::speech::recogniser::Piece;
 use crate::speech::words::{TimedToken, group, shorten_beside_pauses};
 use ort::editor::ONNX_DOMAIN;
@@ -277,9 +278,9 @@ pub(super) fn give_words(
     pieces: &mut [(Piece, Vec<(u32, f32)>)],
     timed: Vec<TimedToken>,
     language: &str,
-    samples: usize,
+    samples: &[f32],
 ) {
-    let end = u32::try_from(samples).unwrap_or(u32::MAX);
+    let end = u32::try_from(samples.len()).unwrap_or(u32::MAX);
     let mut timed = timed.into_iter();
     let (mut words, mut counts) = (Vec::new(), Vec::with_capacity(pieces.len()));
     for (_, text) in pieces.iter_mut() {
@@ -297,6 +298,7 @@ pub(super) fn give_words(
         counts.push(words.len() - before);
     }
     shorten_beside_pauses(&mut words);
+    draw_in(&mut words, samples);
     let mut words = words.into_iter();
     for ((piece, _), count) in pieces.iter_mut().zip(counts) {
         piece.words = words.by_ref().take(count).collect();

@@ -269,7 +269,7 @@ impl OnnxWhisper {
                     pieces.iter().flat_map(|(_, text)| text.iter().copied()).collect();
                 let start = &prompts[at][before.len()..];
                 let timed = aligner.align(&self.tokens, &heard[at], start, &text, run)?;
-                align::give_words(&mut pieces, timed, language, chunk.samples.len());
+                align::give_words(&mut pieces, timed, language, chunk.samples);
             }
             recognised.push(Recognised {
                 language: language.to_owned(),

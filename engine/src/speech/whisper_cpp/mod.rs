@@ -249,14 +249,13 @@ impl WhisperCpp {
         drop(lease);
         let Some(best) = best else { return Ok(self.nothing(language)) };
         let code = language.and_then(whisper_rs::get_lang_str).unwrap_or("en").to_owned();
-        let length = u32::try_from(samples.len()).unwrap_or(u32::MAX);
         let (no_speech_prob, temperature) = (best.decoded.no_speech_prob, best.temperature);
         Ok(Recognised {
             language_probability: probability,
             no_speech_prob,
             temperature,
             compression_ratio: best.compression_ratio,
-            pieces: best.decoded.pieces(&code, length, wanted.words),
+            pieces: best.decoded.pieces(&code, samples, wanted.words),
             language: code,
         })
     }

@@ -1,5 +1,6 @@
 //! One pass of whisper.cpp over one chunk, watched from its callbacks.
 
+use super::super::edges::draw_in;
 use super::super::fallback::is_loop;
 use super::super::recogniser::{Piece, PieceWord, SAMPLE_RATE, Search, Wanted};
 use super::super::words::{TimedToken, group, shorten_beside_pauses, straighten};
@@ -348,8 +349,9 @@ impl Decoded {
         mean(self.segments.iter().flat_map(|segment| &segment.tokens).map(|(token, _)| token.plog))
     }
 
-    /// The text in pieces, within a chunk of `length` samples.
-    pub(super) fn pieces(&self, language: &str, length: u32, words: bool) -> Vec<Piece> {
+    /// The text in pieces of the chunk `samples`.
+    pub(super) fn pieces(&self, language: &str, samples: &[f32], words: bool) -> Vec<Piece> {
+        let length = u32::try_from(samples.len()).unwrap_or(u32::MAX);
         let place = |centiseconds: i64| {
             u32::try_from(centiseconds.saturating_mul(PER_CENTISECOND).max(0))
                 .unwrap_or(u32::MAX)
@@ -402,6 +404,7 @@ impl Decoded {
                 shorten_beside_pauses(&mut spoken);
             }
             straighten(&mut spoken, length);
+            draw_in(&mut spoken, samples);
             let mut spoken = spoken.into_iter();
             for (piece, count) in pieces.iter_mut().zip(counts) {
                 piece.words = spoken.by_ref().take(count).collect();
