@@ -114,7 +114,7 @@ impl Library {
     }
 
     /// Stores results on `identity`, whose folder is `folder` if the medium is new: first files,
-    /// then rows, in one step as other processes see it. What was staged for them is used up.
+    /// then rows, in one step as other processes see it. What was staged for them in `staging` is used up.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`] where a file that is not ours is in the way; as [`Catalogue::open`];
@@ -123,13 +123,11 @@ impl Library {
         &self,
         identity: &Identity,
         folder: &str,
-        staging: Option<Staging>,
+        staging: &Staging,
         made: Vec<Made>,
         cancel: &Cancel,
     ) -> Result<MediaRow> {
-        if let Some(staging) = &staging {
-            sync_tree(staging.path())?;
-        }
+        sync_tree(staging.path())?;
         let mut files = Vec::new();
         for made in &made {
             files.push(match &made.staged {
@@ -149,9 +147,6 @@ impl Library {
         })?;
         for path in &changed.orphans {
             self.discard(path)?;
-        }
-        if let Some(staging) = staging {
-            staging.keep_library();
         }
         Ok(changed.media)
     }

@@ -49,12 +49,7 @@ impl Identity {
             && let Some(media) = catalogue.by_stamp(&stamp)?
         {
             let seen = SeenPath { path: full, stamp, hashed_ns: i64::MAX };
-            return Ok(Self {
-                content: media.content,
-                seen,
-                media: Some(media),
-                was_read: false,
-            });
+            return Ok(Self { content: media.content, seen, media: Some(media), was_read: false });
         }
         let before = stamp(path);
         let hashed_ns = super::catalogue::now_ns();

@@ -2,7 +2,7 @@
 
 use super::catalogue::{ArtefactRow, Catalogue, FileStamp, MediaRow};
 use super::publish::{failed, tree};
-use super::{ContentId, Library, MANIFEST, Record, StagedFile, Trust, content_id, staging};
+use super::{Library, MANIFEST, Record, StagedFile, Trust, content_id, staging};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use rayon::prelude::*;
@@ -166,13 +166,15 @@ impl Library {
             if other.id == row.id || target.is_dir() {
                 continue;
             }
-            let Ok(bytes) = fs::read(&source) else { continue };
-            cancel.check(Stage::Process)?;
-            if ContentId::of(&bytes) != row.digest {
+            if !content_id(&source, cancel).is_ok_and(|id| id == row.digest) {
+                cancel.check(Stage::Process)?;
                 continue;
             }
-            let mut file = StagedFile::new(&target)?;
-            file.write(&bytes)?;
+            let file = StagedFile::new(&target)?;
+            let mut copy = file.handle()?;
+            fs::File::open(&source)
+                .and_then(|mut source| std::io::copy(&mut source, &mut copy))
+                .map_err(failed(&target))?;
             file.publish()?;
             let meta = fs::symlink_metadata(&target).map_err(failed(&target))?;
             catalogue.touch_artefacts(&[(row.id, FileStamp::of(&meta))])?;
@@ -224,9 +226,22 @@ impl Library {
             let path = entry.path();
             let manifest = path.join(MANIFEST);
             let Some(record) = Record::read(&manifest) else { continue };
+            let listed: BTreeMap<&str, &str> =
+                record.outputs.iter().map(|o| (o.name.as_str(), o.blake3.as_str())).collect();
             let (files, _) = tree(&path).map_err(failed(&path))?;
             for file in files {
-                self.collect_file(&name, &path, &file, &record, &live, dry_run, &mut collected)?;
+                let within = file.strip_prefix(&path).unwrap_or(&file).to_string_lossy();
+                let full = format!("{name}/{within}");
+                let Some(digest) = listed.get(&*within).filter(|_| !live.contains(&full)) else {
+                    continue;
+                };
+                if content_id(&file, cancel).is_ok_and(|id| id.to_string() == **digest) {
+                    collected.files += 1;
+                    collected.bytes += fs::metadata(&file).map_or(0, |meta| meta.len());
+                    if !dry_run {
+                        self.discard(&full)?;
+                    }
+                }
             }
             if !folders.contains(&name) && !dry_run {
                 let (rest, _) = tree(&path).map_err(failed(&path))?;
@@ -239,31 +254,6 @@ impl Library {
             collected.compacted = catalogue.compact()?;
         }
         Ok(collected)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn collect_file(
-        &self,
-        name: &str,
-        folder: &Path,
-        file: &Path,
-        record: &Record,
-        live: &BTreeSet<String>,
-        dry_run: bool,
-        collected: &mut Collected,
-    ) -> Result<()> {
-        let within = file.strip_prefix(folder).unwrap_or(file).to_string_lossy();
-        let path = format!("{name}/{within}");
-        let listed = record.outputs.iter().find(|output| output.name == within);
-        let (Some(listed), false) = (listed, live.contains(&path)) else { return Ok(()) };
-        if content_id(file, &Cancel::new()).is_ok_and(|id| id.to_string() == listed.blake3) {
-            collected.files += 1;
-            collected.bytes += fs::metadata(file).map_or(0, |meta| meta.len());
-            if !dry_run {
-                self.discard(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// Finds a medium by what a person may call it: a path, its folder in the library, the

@@ -13,7 +13,7 @@ mod staging;
 
 pub use catalogue::{CATALOGUE, Catalogue};
 pub use content::{ContentId, content_id};
-pub use folder::Library;
+pub use folder::{Library, Made};
 pub use identity::{Identity, Trust};
 pub use keep::{Collected, Found, Removed, Verified};
 pub use key::{KeyParts, StageKey};

@@ -15,7 +15,7 @@ pub struct Staging {
     /// Holds the lock.
     _handle: File,
     // After `temp`: fields are dropped in this order, and only an empty folder can go.
-    folders: MadeFolders,
+    _folders: MadeFolders,
 }
 
 /// What one stage staged: everything in `folder` goes into the medium's folder.
@@ -40,7 +40,7 @@ impl Staging {
         let handle = File::open(temp.path()).map_err(failed(temp.path()))?;
         flock(&handle, FlockOperation::NonBlockingLockExclusive)
             .map_err(|e| Error::io(Stage::Write, temp.path(), e.into()))?;
-        Ok(Self { temp, _handle: handle, folders })
+        Ok(Self { temp, _handle: handle, _folders: folders })
     }
 
     /// Where it is.
@@ -56,11 +56,6 @@ impl Staging {
         let folder = self.temp.path().join(stage);
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
         Ok(Staged { folder })
-    }
-
-    /// Removes it; the library folder stays, even if it was made for this.
-    pub(super) fn keep_library(self) {
-        self.folders.keep();
     }
 }
 
