@@ -89,8 +89,11 @@ impl KeyParts {
         {
             let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
             for name in names {
-                let short = |list: &BTreeMap<String, String>| {
-                    list.get(name).map_or_else(|| "none".to_owned(), |value| brief(value))
+                let short = |list: &BTreeMap<String, String>| match list.get(name) {
+                    None => "none".to_owned(),
+                    // Keys are told apart by their first digits.
+                    Some(key) if what == "input" => key.chars().take(8).collect(),
+                    Some(model) => brief(model),
                 };
                 if old.get(name) != new.get(name) {
                     changes.push(format!("{what} {name}: {} -> {}", short(old), short(new)));

@@ -22,6 +22,8 @@ struct Job<'a> {
     begun: Begun<'a>,
     /// How many requests for sound it made.
     sounds: usize,
+    /// Whether it took part in the reading.
+    reads: bool,
 }
 
 /// What came of it.
@@ -73,17 +75,18 @@ pub(super) fn run(
     let mut jobs = Vec::new();
     for (stage, planned) in stages.iter().zip(plan).filter(|(_, planned)| planned.runs()) {
         let begun = stage.begin(&film)?;
-        jobs.push(Job { stage: stage.as_ref(), planned, begun, sounds: 0 });
+        jobs.push(Job { stage: stage.as_ref(), planned, begun, sounds: 0, reads: false });
     }
 
     let began = Instant::now();
     let mut wants = Wants::default();
     for job in &mut jobs {
-        let before = wants.sound.len();
+        let (frames, before) = (wants.frames.len(), wants.sound.len());
         if let Begun::Work(work) = &mut job.begun {
             work.request(&mut wants)?;
         }
         job.sounds = wants.sound.len() - before;
+        job.reads = job.sounds > 0 || wants.frames.len() > frames;
     }
     let read = if wants.is_empty() {
         drop(reading);
@@ -188,7 +191,8 @@ impl Finisher<'_, '_> {
         };
         match finished {
             Ok(finished) => {
-                self.take(job.planned, name, finished, began.elapsed());
+                let reading = if job.reads { self.reading_took } else { Duration::ZERO };
+                self.take(job.planned, name, finished, reading + began.elapsed(), job.reads);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
@@ -225,13 +229,21 @@ impl Finisher<'_, '_> {
         }
     }
 
-    fn take(&mut self, planned: &Planned, name: &str, finished: Finished, took: Duration) {
-        let notices = self.read.map_or(&[][..], |read| &read.notices);
+    fn take(
+        &mut self,
+        planned: &Planned,
+        name: &str,
+        finished: Finished,
+        wall: Duration,
+        reads: bool,
+    ) {
+        let read = self.read.filter(|_| reads);
+        let notices = read.map_or(&[][..], |read| &read.notices);
         let folder = self.film.staging.path().join(name);
         let result = StageResult {
             parts: planned.parts.clone(),
             started_ms: self.started_ms,
-            wall: self.reading_took + took,
+            wall,
             note: finished.note,
             summary: json!({ "result": finished.summary, "notices": notices }),
             rows: finished.rows,
