@@ -128,7 +128,7 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
                         spoken.segments, spoken.language
                     ));
                 }
-                if report.ran.len() < report.stages.len() {
+                if report.ran.len() <= report.stages.len() {
                     text.push_str(&format!("; only {} ran", report.ran.join(", ")));
                 }
                 text

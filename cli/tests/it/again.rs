@@ -118,10 +118,10 @@ fn a_library_that_lost_its_catalogue_or_its_lists_is_filled_again_but_not_both()
     run().ok();
     let own = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir());
     let manifest = own.unwrap().join("manifest.json");
-    let before = std::fs::read(&manifest).unwrap();
+    let before = files(&out);
     std::fs::remove_file(out.join("library.db")).unwrap();
     assert!(!run().ok().text().contains("up to date"));
-    assert_eq!(std::fs::read(&manifest).unwrap(), before);
+    assert_eq!(files(&out), before);
     std::fs::remove_file(&manifest).unwrap();
     assert!(run().ok().text().contains("up to date"));
     std::fs::remove_file(out.join("library.db")).unwrap();

@@ -209,9 +209,11 @@ fn a_killed_run_loses_nothing_that_was_stored() {
     let long = numbered(Variant::Long).path;
     copy(&film(), dir.join("a.mp4"));
     let long = long.to_str().unwrap();
-    let words = ["process", "a.mp4", long, "--every", "40ms", "--width", "1000"];
+    let settings = ["--every", "40ms", "--width", "1000"];
+    process(dir, &[&["a.mp4"], settings.as_slice()].concat());
+    let words = [&["process", "a.mp4", long], settings.as_slice()].concat();
     for _ in 0..3 {
-        let child = start(words, Some(dir), &[]);
+        let child = start(&words, Some(dir), &[]);
         wait_until("the second film", || {
             let staged = std::fs::read_dir(dir.join("library")).into_iter().flatten().flatten();
             staged.filter(|e| e.file_name().to_string_lossy().starts_with(".rushes-")).any(|e| {
@@ -226,8 +228,32 @@ fn a_killed_run_loses_nothing_that_was_stored() {
     }
     let rows = library(dir, &["ls", "--json"]).ok().json();
     assert!(rows.len() == 1 && rows[0]["name"] == "a.mp4", "{rows:?}");
-    let record = process(dir, &["a.mp4", "--every", "40ms", "--width", "1000"]);
+    let record = process(dir, &[&["a.mp4"], settings.as_slice()].concat());
     assert!(ran(&record).is_empty(), "{record}");
+}
+
+#[test]
+fn a_run_killed_at_any_point_is_made_good_by_the_next() {
+    let dir = folder();
+    let dir = dir.path();
+    copy(&film(), dir.join("a.mp4"));
+    // Steps that are finer than the work between two of its syncs.
+    for n in 0..24 {
+        let width = (100 + n).to_string();
+        let words = ["process", "a.mp4", "--width", width.as_str()];
+        let child = start(words, Some(dir), &[]);
+        std::thread::sleep(std::time::Duration::from_millis(n * 12));
+        signal(&child, "KILL");
+        finish(child, &[]);
+        let record = process(dir, &words[1..]);
+        let own = dir.join(record["output"].as_str().unwrap());
+        assert!(own.join("sheet.jpg").exists() && own.join("audio.flac").exists());
+        assert_eq!(files(&own.join("frames")).len(), 1);
+        library(dir, &["verify"]).ok();
+        assert!(ran(&process(dir, &words[1..])).is_empty());
+    }
+    library(dir, &["gc"]).ok();
+    nothing_half_made(dir);
 }
 
 #[test]

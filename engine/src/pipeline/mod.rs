@@ -12,6 +12,8 @@ mod runner;
 mod sheet;
 pub mod stage;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod transcribe;
 
 pub use audio::ExtractAudio;

@@ -10,12 +10,14 @@ use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInpu
 use serde_json::Value;
 use std::path::Path;
 
+const NAME: &str = "report";
+
 /// See the module.
 pub(in crate::pipeline) struct Report;
 
 impl FilmStage for Report {
     fn name(&self) -> &'static str {
-        "report"
+        NAME
     }
 
     fn version(&self) -> u32 {
@@ -41,7 +43,7 @@ impl StageWork for Work {
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
         let report = of(&*film.catalogue()?, film.media()?, film.input, film.identity)?;
         let json = serde_json::to_vec_pretty(&report).map_err(|e| internal(&e))?;
-        write(&film.staged("report")?.join("report.json"), &json)?;
+        write(&film.staged(NAME)?.join("report.json"), &json)?;
         Ok(Finished::default())
     }
 }
@@ -87,7 +89,8 @@ pub(in crate::pipeline) fn of(
         sheet_tiles: summary("sheet")["tiles"].as_u64().unwrap_or(0),
         audio: summary("audio")["samples"].as_u64().is_some_and(|samples| samples > 0),
         transcript: serde_json::from_value(summary("transcript").clone()).ok(),
-        stages: runs.iter().map(account).collect(),
+        // Not this one: it would tell of the report before.
+        stages: runs.iter().filter(|run| run.parts.stage != NAME).map(account).collect(),
         notices,
         ran: Vec::new(),
     })
