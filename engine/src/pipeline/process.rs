@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Decodes a film once and puts what comes of it into a library: rows into its catalogue, and files
 /// into a folder named for the film and its content: `frames/`, `sheet.jpg`, `audio.flac`,
-/// `transcript.json` (`.srt`, `.vtt`), `report.json`. What the film does not have (sound, pictures)
+/// `transcript.json` (`.srt`, `.vtt`), `report.html`, `report.json`. What the film does not have (sound, pictures)
 /// is left out. Each part is a stage with a key of its own: only those run whose result is not
 /// there.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ pub struct ProcessReport {
     pub transcript: Option<Spoken>,
     /// What each stage did, when it last ran.
     pub stages: Vec<StageAccount>,
-    /// What was not as it should be: [`crate::media::Notice`] as JSON.
+    /// What was not as it should be: [`crate::media::Notice`] as JSON, with its `text`.
     pub notices: Vec<Value>,
     /// The stages that ran this time.
     #[serde(skip)]

@@ -8,8 +8,8 @@ use super::transcribe::Pace;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::catalogue::StageResult;
 use crate::library::{Identity, Library, Made, Staged, Staging};
-use crate::media::ReadReport;
-use serde_json::json;
+use crate::media::{Notice, ReadReport};
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
@@ -238,7 +238,13 @@ impl Finisher<'_, '_> {
         reads: bool,
     ) {
         let read = self.read.filter(|_| reads);
-        let notices = read.map_or(&[][..], |read| &read.notices);
+        let told = |notice: &Notice| {
+            let mut value = serde_json::to_value(notice).unwrap_or_default();
+            value["text"] = notice.to_string().into();
+            value
+        };
+        let notices: Vec<Value> =
+            read.into_iter().flat_map(|read| &read.notices).map(told).collect();
         let folder = self.film.staging.path().join(name);
         let result = StageResult {
             parts: planned.parts.clone(),

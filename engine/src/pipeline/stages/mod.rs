@@ -2,6 +2,7 @@
 
 pub(super) mod audio;
 pub(super) mod frames;
+mod page;
 pub(super) mod probe;
 pub(super) mod report;
 pub(super) mod sheet;

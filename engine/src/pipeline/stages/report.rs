@@ -1,5 +1,6 @@
-//! The account of all that is known of a film: `report.json`.
+//! The account of all that is known of a film: `report.json`, and for people `report.html`.
 
+use super::page::Page;
 use super::{internal, write};
 use crate::error::Result;
 use crate::library::catalogue::RunRow;
@@ -41,9 +42,23 @@ struct Work;
 
 impl StageWork for Work {
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
-        let report = of(&*film.catalogue()?, film.media()?, film.input, film.identity)?;
+        let (catalogue, media) = (film.catalogue()?, film.media()?);
+        let report = of(&catalogue, media, film.input, film.identity)?;
         let json = serde_json::to_vec_pretty(&report).map_err(|e| internal(&e))?;
-        write(&film.staged(NAME)?.join("report.json"), &json)?;
+        let folder = film.staged(NAME)?;
+        write(&folder.join("report.json"), &json)?;
+        if let Some(row) = catalogue.by_id(media)? {
+            let page = Page {
+                catalogue: &catalogue,
+                library: film.library,
+                media: &row,
+                report: &report,
+                film: &film.identity.seen.path,
+                duration: film.info.duration,
+                has_video: film.has_video(),
+            };
+            write(&folder.join("report.html"), page.html()?.as_bytes())?;
+        }
         Ok(Finished::default())
     }
 }
