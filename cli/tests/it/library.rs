@@ -193,7 +193,7 @@ fn collecting_removes_what_belongs_to_nothing() {
     let record = library(dir, &["gc", "--dry-run", "--json"]).ok().json_line();
     assert_eq!(
         (record["files"].as_u64(), record["stale"].as_u64()),
-        (Some(4), Some(1)),
+        (Some(5), Some(1)),
         "{record}"
     );
     assert!(own.join("sheet.jpg").exists());
@@ -299,4 +299,25 @@ fn what_is_no_library_is_refused() {
     let ran = rushes(words).exits(1);
     assert!(ran.err.contains("library.db") && ran.err.contains("damaged"), "{}", ran.err);
     assert_eq!(files(&path), [PathBuf::from("library.db")]);
+}
+
+#[test]
+fn the_report_is_one_page_and_no_name_becomes_markup() {
+    let dir = folder();
+    let dir = dir.path();
+    let name = "<img src=x onerror=alert(1)>&\"'{{body}}.mp4";
+    copy(&film(), dir.join(name));
+    let record = process(dir, &[name, "--every", "1s"]);
+    let own = dir.join(record["output"].as_str().unwrap());
+    let page = std::fs::read_to_string(own.join("report.html")).unwrap();
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;{{body}}.mp4"));
+    assert!(!page.contains("<img src=x") && !page.contains("http"));
+    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 3);
+    assert!(page.contains("data-at=\"2.000\"") && page.contains("<td>sheet</td>"));
+    // What there is nothing of is told.
+    copy(&wav(), dir.join("w.wav"));
+    let record = process(dir, &["w.wav"]);
+    let own = dir.join(record["output"].as_str().unwrap());
+    let page = std::fs::read_to_string(own.join("report.html")).unwrap();
+    assert!(page.contains("left out: no pictures"), "{page}");
 }

@@ -12,7 +12,7 @@
 use super::catalogue::{Catalogue, FileStamp, MediaRow, StageResult, StoredFile};
 use super::publish::{failed, replace_in_steps, sync_dir, sync_tree, tree};
 use super::record::Output;
-use super::{CATALOGUE, ContentId, Identity, MANIFEST, Record, Staged, StagedFile, Staging};
+use super::{CATALOGUE, ContentId, Identity, MANIFEST, Record, Staged, StagedFile};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use rayon::prelude::*;
@@ -114,7 +114,7 @@ impl Library {
     }
 
     /// Stores results on `identity`, whose folder is `folder` if the medium is new: first files,
-    /// then rows, in one step as other processes see it. What was staged for them in `staging` is used up.
+    /// then rows, in one step as other processes see it. What was staged for them is used up.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`] where a file that is not ours is in the way; as [`Catalogue::open`];
@@ -123,15 +123,16 @@ impl Library {
         &self,
         identity: &Identity,
         folder: &str,
-        staging: &Staging,
         made: Vec<Made>,
         cancel: &Cancel,
     ) -> Result<MediaRow> {
-        sync_tree(staging.path())?;
         let mut files = Vec::new();
         for made in &made {
             files.push(match &made.staged {
-                Some(staged) => digests(&staged.folder, cancel)?,
+                Some(staged) => {
+                    sync_tree(&staged.folder)?;
+                    digests(&staged.folder, cancel)?
+                }
                 None => Vec::new(),
             });
         }

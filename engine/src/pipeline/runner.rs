@@ -266,8 +266,8 @@ impl Finisher<'_, '_> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let Film { library, identity, folder, staging, run, .. } = self.film;
-        let media = library.store(identity, folder, staging, waiting, &run.cancel)?;
+        let Film { library, identity, folder, run, .. } = self.film;
+        let media = library.store(identity, folder, waiting, &run.cancel)?;
         self.film.media.set(Some(media.id));
         for then in self.then.drain(..) {
             then();
