@@ -1,6 +1,8 @@
 //! The grammar of the command line. Options are parsed into the library's types here, so that a
 //! wrong one is told before anything runs.
 
+use crate::commands::library::LibraryArgs;
+use crate::commands::process::ProcessArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::limits::Limits;
 use rushes::media::Channels;
@@ -162,11 +164,23 @@ pub enum Command {
         after_help = "Examples:\n  rushes transcribe talk.mp4\n  rushes transcribe footage/ -o subtitles --format srt,vtt,json --words\n  rushes transcribe interview.wav --language de --task translate --format vtt\n\nWhat is found in an input is kept until it is finished: a run that was stopped goes on where it was."
     )]
     Transcribe(Transcribe),
-    /// The main job: read each film once, keep frames, sheet, sound, transcript and a report
+    /// The main job: read each film once, keep frames, sheet, sound, transcript and a report in a library
     #[command(
         after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s\n  rushes process talks/ --stages transcribe --model small"
     )]
-    Process(Process),
+    Process(ProcessArgs),
+    /// Tell what `process` would do with files, and because of what: which setting, model or damage
+    #[command(
+        after_help = "Examples:\n  rushes why talk.mp4\n  rushes why footage/ --every 2s --json | jq '.stages[] | select(.runs)'"
+    )]
+    Why(ProcessArgs),
+    /// Look at a library and keep it in order
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes library ls\n  rushes library verify --library archive"
+    )]
+    Library(LibraryArgs),
     /// Join a film's pictures (copied as they are) with another file's sound
     #[command(
         after_help = "Examples:\n  rushes mux film.mp4 --audio narration.wav -o talk.mp4\n  rushes mux film.mp4 --audio music.flac -o clip.mkv"
@@ -276,13 +290,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 /// A time from one thing to the next.
-fn step(text: &str) -> Result<Timestamp, String> {
+pub fn step(text: &str) -> Result<Timestamp, String> {
     let time = moment(text)?;
     if time == Timestamp::ZERO { Err("must be more than nothing".to_owned()) } else { Ok(time) }
 }
 
 /// A side of a picture in pixels.
-fn side() -> clap::builder::RangedI64ValueParser<u32> {
+pub fn side() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=65_535)
 }
 
@@ -384,41 +398,6 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
         None => text.parse().map_err(|_| wrong())?,
     };
     NonZeroU32::new(hertz).filter(|hz| (1000..=384_000).contains(&hz.get())).ok_or_else(wrong)
-}
-
-#[derive(Args, Debug)]
-pub struct Process {
-    /// Files, folders or globs
-    #[arg(required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// Folder that collects what is made
-    #[arg(long, default_value = "library", value_name = "DIR")]
-    pub library: PathBuf,
-    /// A frame every so much time
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = step)]
-    pub every: Timestamp,
-    /// The last keyframe before each time: far less to decode
-    #[arg(long)]
-    pub snap: bool,
-    /// Width of the frames in pixels
-    #[arg(long, default_value = "640", value_name = "PX", value_parser = side())]
-    pub width: u32,
-    /// Make whole pictures of interlaced ones (reads every picture)
-    #[arg(long)]
-    pub deinterlace: bool,
-    /// What to make [default: all; the transcript only if its models are here]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
-    pub stages: Vec<StageChoice>,
-    #[command(flatten)]
-    pub speech: SpeechArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StageChoice {
-    Transcribe,
-    Frames,
-    Sheet,
-    Audio,
 }
 
 #[derive(Args, Debug)]

@@ -1,7 +1,8 @@
 //! The front door: a library folder and the jobs that fill it.
 
 use crate::control::{Cancel, Progress};
-use crate::error::{Error, Result, Stage};
+use crate::error::Result;
+use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
 use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// An opened library folder. Cheap to clone; jobs on different threads may share it.
 #[derive(Clone)]
 pub struct Engine {
-    library: PathBuf,
+    library: Library,
     run: Run,
 }
 
@@ -22,11 +23,16 @@ impl Engine {
     /// Opens the library in `folder`, made if missing.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Storage`] if the folder cannot be made.
+    /// As [`crate::library::Catalogue::open`]; I/O failures.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
-        let library = folder.into();
-        std::fs::create_dir_all(&library).map_err(|e| Error::io(Stage::Write, &library, e))?;
+        let library = Library::at(folder);
+        library.make_catalogue()?;
         Ok(Self { library, run: Run::default() })
+    }
+
+    /// The library: what is in it, and keeping it in order.
+    pub fn library(&self) -> &Library {
+        &self.library
     }
 
     /// Sets what every job of this engine may spend.

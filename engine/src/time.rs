@@ -30,6 +30,11 @@ impl TimeBase {
         (num > 0 && den > 0).then_some(Self { num, den })
     }
 
+    /// `num/den` seconds per tick, over the whole range of both; `None` if one is 0.
+    pub fn from_parts(num: u32, den: u32) -> Option<Self> {
+        (num > 0 && den > 0).then_some(Self { num, den })
+    }
+
     /// One tick per sample at `rate` Hz; a rate of 0 counts as 1.
     pub fn per_second(rate: u32) -> Self {
         Self { num: 1, den: rate.max(1) }

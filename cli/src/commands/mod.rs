@@ -2,14 +2,16 @@
 
 mod audio;
 mod frames;
+pub mod library;
 mod models;
 mod mux;
 mod probe;
-mod process;
+pub mod process;
 mod sheet;
 mod shell;
 mod speech;
 mod transcribe;
+mod why;
 
 use crate::args::{Cli, Command, Common};
 use crate::inputs::{self, Input};
@@ -32,6 +34,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Audio(args) => audio::run(&session, args),
         Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),
+        Command::Why(args) => why::run(&session, args),
+        Command::Library(args) => library::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),
         Command::Models(args) => models::run(&session, args),
         Command::Completions(args) => shell::completions(&session, args),

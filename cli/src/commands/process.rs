@@ -1,13 +1,55 @@
 //! `rushes process`: the main job.
 
 use super::{Session, Shown, speech};
-use crate::args::{Process as Args, StageChoice};
+use crate::args::{SpeechArgs, side, step};
 use crate::output::{Status, say};
+use clap::{Args, ValueEnum};
+use rushes::library::{Library, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
 use rushes::pipeline::{ExtractFrames, Process, Spoken, Stages, WithSpeech};
 use rushes::text::plain;
+use rushes::time::Timestamp;
 use serde::Serialize;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub struct ProcessArgs {
+    /// Files, folders or globs
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder that collects what is made
+    #[arg(long, default_value = "library", value_name = "DIR")]
+    pub library: PathBuf,
+    /// A frame every so much time
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = step)]
+    pub every: Timestamp,
+    /// The last keyframe before each time: far less to decode
+    #[arg(long)]
+    pub snap: bool,
+    /// Width of the frames in pixels
+    #[arg(long, default_value = "640", value_name = "PX", value_parser = side())]
+    pub width: u32,
+    /// Make whole pictures of interlaced ones (reads every picture)
+    #[arg(long)]
+    pub deinterlace: bool,
+    /// What to make [default: all; the transcript only if its models are here]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
+    pub stages: Vec<StageChoice>,
+    /// Read inputs and outputs again even if they look untouched
+    #[arg(long)]
+    pub verify: bool,
+    #[command(flatten)]
+    pub speech: SpeechArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageChoice {
+    Transcribe,
+    Frames,
+    Sheet,
+    Audio,
+}
 
 #[derive(Serialize)]
 struct Record {
@@ -15,21 +57,24 @@ struct Record {
     input: String,
     output: String,
     current: bool,
+    /// The stages that ran.
+    ran: Vec<&'static str>,
     frames: usize,
-    sheet_tiles: usize,
+    sheet_tiles: u64,
     audio: bool,
     transcript: Option<Spoken>,
     notices: Vec<Notice>,
 }
 
-pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
+/// The job by the options; or how the run ends, where a model is missing.
+pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Process, Status>> {
     let default = Process::default();
     let all = args.stages.is_empty();
     let has = |stage| all || args.stages.contains(&stage);
     let transcript = if has(StageChoice::Transcribe) {
         match speech::open(session, &args.speech)? {
             Ok(speech) => Some(WithSpeech { speech, settings: speech::settings(&args.speech) }),
-            Err(error) if !all => return speech::refuse(session, &error),
+            Err(error) if !all => return speech::refuse(session, &error).map(Err),
             Err(error) => {
                 if !session.output.quiet {
                     say(&format!("no transcript is made: {}", plain(&error.to_string())));
@@ -40,7 +85,7 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
     } else {
         None
     };
-    let job = Process {
+    Ok(Ok(Process {
         frames: ExtractFrames {
             policy: FramePolicy::Every(args.every),
             precision: if args.snap { Precision::Snap } else { Precision::Exact },
@@ -54,10 +99,19 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
             audio: has(StageChoice::Audio),
         },
         transcript,
+        trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
+    }))
+}
+
+pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
+    let job = match job(session, args)? {
+        Ok(job) => job,
+        Err(status) => return Ok(status),
     };
+    let library = Library::at(&args.library);
     session.for_each(&args.inputs, |input, _, run| {
-        let made = job.run(input, &args.library, run)?;
+        let made = job.run(input, &library, run)?;
         let shown = plain(&made.output.to_string_lossy()).into_owned();
         let result = made.result.as_ref();
         let text = match result {
@@ -74,6 +128,9 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
                         spoken.segments, spoken.language
                     ));
                 }
+                if report.ran.len() <= report.stages.len() {
+                    text.push_str(&format!("; only {} ran", report.ran.join(", ")));
+                }
                 text
             }
             None => format!("{shown}: up to date"),
@@ -83,6 +140,7 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
             input: input.to_string_lossy().into_owned(),
             output: made.output.to_string_lossy().into_owned(),
             current: made.is_current(),
+            ran: result.map(|r| r.ran.clone()).unwrap_or_default(),
             frames: result.map_or(0, |r| r.frames.len()),
             sheet_tiles: result.map_or(0, |r| r.sheet_tiles),
             audio: result.is_some_and(|r| r.audio),

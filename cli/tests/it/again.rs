@@ -1,6 +1,8 @@
 //! A second run: nothing is done twice, nothing stale is kept, nothing of others is lost.
 
-use crate::support::{Ran, copy, decodes, files, folder, nothing_half_made, rushes, tree};
+use crate::support::{
+    Ran, copy, decodes, files, folder, is_catalogue, nothing_half_made, rushes, tree,
+};
 use rushes_fixtures::{film, video_only, wav};
 use std::path::{Path, PathBuf};
 
@@ -82,6 +84,7 @@ fn victims(out: &Path) -> Vec<PathBuf> {
     for file in files(out) {
         let name = file.file_name().unwrap().to_string_lossy();
         let record = name == "manifest.json" || name.ends_with(".rushes.json");
+        let record = record || is_catalogue(&file);
         if !record && !found.iter().any(|f| f.extension() == file.extension()) {
             found.push(file);
         }
@@ -101,9 +104,29 @@ fn a_harmed_record_is_no_proof() {
         });
         std::fs::write(out.join(record.unwrap()), "{\"record\":{\"key\":\"").unwrap();
         let ran = write(verb, &film(), flag, &out, &[]);
-        // Without its record a folder's files are nobody's: refused. A single file is redone.
-        assert_eq!(ran.code, Some(i32::from(verb[0] != "audio")), "{}", ran.err);
+        // Without its record a folder's files are nobody's: refused. A single file is redone, and
+        // a library has its catalogue.
+        assert_eq!(ran.code, Some(i32::from(verb[0] == "frames")), "{}", ran.err);
     }
+}
+
+#[test]
+fn a_library_that_lost_its_catalogue_or_its_lists_is_filled_again_but_not_both() {
+    let dir = folder();
+    let out = dir.path().join("out");
+    let run = || write(&["process"], &film(), "--library", &out, &[]);
+    run().ok();
+    let own = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir());
+    let manifest = own.unwrap().join("manifest.json");
+    let before = files(&out);
+    std::fs::remove_file(out.join("library.db")).unwrap();
+    assert!(!run().ok().text().contains("up to date"));
+    assert_eq!(files(&out), before);
+    std::fs::remove_file(&manifest).unwrap();
+    assert!(run().ok().text().contains("up to date"));
+    std::fs::remove_file(out.join("library.db")).unwrap();
+    let ran = run().exits(1);
+    assert!(ran.err.contains("which rushes did not write"), "{}", ran.err);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod again;
 mod damage;
 mod hostile;
+mod library;
 mod models;
 mod names;
 mod pipes;

@@ -180,15 +180,22 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("rushes-it-").tempdir().unwrap()
 }
 
-/// Everything below a folder: path within it, and what changes when a file is written again.
+/// Everything below a folder: path within it, and what changes when a file is written again. A
+/// library's catalogue is left out: it notes where a film was seen last.
 pub fn tree(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     files(root)
         .into_iter()
+        .filter(|path| !is_catalogue(path))
         .map(|path| {
             let meta = std::fs::metadata(root.join(&path)).unwrap();
             (path, (meta.ino(), meta.mtime(), meta.mtime_nsec()))
         })
         .collect()
+}
+
+/// Whether a file is a library's catalogue or its log.
+pub fn is_catalogue(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("library.db"))
 }
 
 /// The files below a folder, hidden ones too, by path within it.

@@ -13,6 +13,21 @@ use std::path::Path;
 pub struct ContentId(blake3::Hash);
 
 impl ContentId {
+    /// The identity that a digest stands for.
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(blake3::Hash::from_bytes(digest))
+    }
+
+    /// The digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// The identity of bytes in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes))
+    }
+
     /// The first eight hexadecimal digits: enough to tell the files of one folder apart by eye.
     pub fn short(&self) -> String {
         self.0.to_hex()[..8].to_owned()

@@ -9,9 +9,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-const PREFIX: &str = ".rushes-";
+pub(super) const PREFIX: &str = ".rushes-";
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |e| Error::io(Stage::Write, path, e)
 }
 
@@ -28,11 +28,11 @@ fn parent_of(target: &Path) -> Result<PathBuf> {
 
 /// Folders that were made for an output, outermost first. Unless kept they are removed again, as
 /// far as nothing is in them.
-struct MadeFolders(Vec<PathBuf>);
+pub(super) struct MadeFolders(Vec<PathBuf>);
 
 impl MadeFolders {
     /// Makes what is missing of `folder`.
-    fn make(folder: &Path) -> Result<Self> {
+    pub(super) fn make(folder: &Path) -> Result<Self> {
         let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
         let mut made: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
         made.reverse();
@@ -40,7 +40,7 @@ impl MadeFolders {
         Ok(Self(made))
     }
 
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.0.clear();
     }
 }
@@ -54,7 +54,7 @@ impl Drop for MadeFolders {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<()> {
+pub(super) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(failed(path))
 }
 
@@ -193,7 +193,7 @@ impl StagedDir {
 }
 
 /// Everything below `dir`: its files, and its folders with `dir` first.
-fn tree(dir: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub(super) fn tree(dir: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_path_buf()];
     let mut next = 0;
@@ -213,7 +213,7 @@ fn tree(dir: &Path) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 
 /// Syncs all files below `dir`, then the folders. From a handful of files on, the whole file
 /// system is synced at once: 60 files of 20 kB took 190 ms one by one and 34 ms together.
-fn sync_tree(dir: &Path) -> Result<()> {
+pub(super) fn sync_tree(dir: &Path) -> Result<()> {
     const HANDFUL: usize = 8;
     let (files, dirs) = tree(dir).map_err(failed(dir))?;
     if files.len() > HANDFUL {
@@ -228,7 +228,7 @@ fn sync_tree(dir: &Path) -> Result<()> {
 
 /// For file systems that cannot exchange two names: puts `target` aside, `new` in its place, and
 /// `target` back if that fails.
-fn replace_in_steps(new: &Path, target: &Path) -> std::io::Result<()> {
+pub(super) fn replace_in_steps(new: &Path, target: &Path) -> std::io::Result<()> {
     let aside = new.with_extension("old");
     fs::rename(target, &aside)?;
     if let Err(error) = fs::rename(new, target) {

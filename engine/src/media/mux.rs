@@ -31,6 +31,15 @@ pub enum SoundContainer {
 }
 
 impl SoundContainer {
+    /// The usual file extension, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+            Self::M4a => "m4a",
+        }
+    }
+
     /// The container a file name's extension asks for.
     pub fn from_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {

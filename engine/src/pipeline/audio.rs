@@ -18,9 +18,9 @@ pub struct ExtractAudio {
 }
 
 impl ExtractAudio {
-    const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 1;
 
-    pub(super) fn recipe(&self) -> Recipe {
+    fn recipe(&self) -> Recipe {
         Recipe::new("audio", Self::VERSION, self)
     }
 

@@ -79,18 +79,26 @@ struct Settings<'a> {
 
 impl ExtractFrames {
     /// Raised when the same settings give other pictures.
-    const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 1;
 
     pub(super) fn recipe(&self) -> Recipe {
-        let settings = Settings {
+        Recipe::new("frames", Self::VERSION, &self.settings())
+    }
+
+    /// What decides the pictures, as JSON.
+    pub(super) fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self.settings()).unwrap_or_default()
+    }
+
+    fn settings(&self) -> Settings<'_> {
+        Settings {
             policy: &self.policy,
             precision: self.precision,
             size: format!("{:?}", self.size),
             format: self.format,
             name: &self.name,
             deinterlace: self.deinterlace,
-        };
-        Recipe::new("frames", Self::VERSION, &settings)
+        }
     }
 
     /// Writes the frames of `input` into the folder `output`.

@@ -6,13 +6,20 @@
 mod audio;
 mod collect;
 mod frames;
+mod plan;
 mod process;
+mod runner;
 mod sheet;
+pub mod stage;
+mod stages;
+#[cfg(test)]
+mod tests;
 mod transcribe;
 
 pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
-pub use process::{Process, ProcessReport, Spoken, Stages, WithSpeech};
+pub use plan::{Planned, Why};
+pub use process::{Process, ProcessReport, Spoken, StageAccount, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
 pub use transcribe::{Transcribe, Transcribed};
 

@@ -1,31 +1,28 @@
-//! The main job: one reading of a film feeds its frames, its contact sheet and its sound.
+//! The main job: one reading of a film feeds its frames, its contact sheet, its sound and its
+//! transcript, and a library keeps them.
 
-use super::collect::Tiles;
-use super::frames::FrameWriter;
-use super::transcribe::{Pace, Transcribe, journal_path};
-use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, is_current};
-use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::library::{MANIFEST, Recipe, Record, StagedDir, content_id};
-use crate::media::{
-    FramePolicy, MediaInfo, PictureSize, Precision, ReadReport, SoundContainer, SoundFile,
-    SoundFormat,
-};
-use crate::speech::journal::Journal;
+use super::plan::{Known, Planned, plan};
+use super::stage::FilmStage;
+use super::stages::{audio, frames, probe, report, sheet, transcript};
+use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, runner};
+use crate::error::Result;
+use crate::library::{Identity, Library, Trust};
+use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
 use crate::speech::setup::Speech;
-use crate::speech::subtitles::{LineRules, SubtitleFormat, write};
-use crate::speech::transcribe::{TranscribeCounts, TranscribeSettings, Transcriber};
-use crate::speech::transcript::Transcript;
-use crate::stills::{PictureFormat, SheetLayout, contact_sheet};
+use crate::speech::transcribe::{TranscribeCounts, TranscribeSettings};
+use crate::stills::SheetLayout;
 use crate::time::Timestamp;
-use serde::Serialize;
-use std::fs::{self, File};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Decodes a film once and puts what comes of it into a folder of the library, named for the film
-/// and its content: `frames/`, `sheet.jpg`, `audio.flac`, `transcript.json` (`.srt`, `.vtt`),
-/// `report.json`. What the film does not have (sound, pictures) is left out.
+/// Decodes a film once and puts what comes of it into a library: rows into its catalogue, and files
+/// into a folder named for the film and its content: `frames/`, `sheet.jpg`, `audio.flac`,
+/// `transcript.json` (`.srt`, `.vtt`), `report.html`, `report.json`. What the film does not have (sound, pictures)
+/// is left out. Each part is a stage with a key of its own: only those run whose result is not
+/// there.
 #[derive(Clone, Debug)]
 pub struct Process {
     /// Frames to write; their sound-only or picture-less inputs simply have none.
@@ -38,9 +35,12 @@ pub struct Process {
     pub stages: Stages,
     /// What makes the transcript; none is made without.
     pub transcript: Option<WithSpeech>,
+    /// Whether files that look untouched are believed to be.
+    pub trust: Trust,
 }
 
-/// Which parts of [`Process`] run, beside the transcript.
+/// Which parts of [`Process`] run, beside the transcript. What an earlier run made of the others
+/// stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Stages {
     /// `frames/`.
@@ -67,16 +67,6 @@ pub struct WithSpeech {
     pub settings: TranscribeSettings,
 }
 
-impl WithSpeech {
-    fn job(&self) -> Transcribe {
-        Transcribe { settings: self.settings.clone(), formats: FORMATS.to_vec() }
-    }
-}
-
-/// The forms of the transcript in a library folder.
-const FORMATS: [SubtitleFormat; 3] =
-    [SubtitleFormat::Json, SubtitleFormat::Srt, SubtitleFormat::WebVtt];
-
 impl Default for Process {
     fn default() -> Self {
         Self {
@@ -89,33 +79,54 @@ impl Default for Process {
             audio: ExtractAudio { format: SoundFormat::SOURCE, container: SoundContainer::Flac },
             stages: Stages::ALL,
             transcript: None,
+            trust: Trust::Stamp,
         }
     }
 }
 
-/// What [`Process`] found and made; also stored as `report.json`.
+/// What a library knows of a film; also stored as `report.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProcessReport {
     /// The input as it was named.
     pub input: String,
     /// BLAKE3 of its bytes.
     pub content: String,
-    /// What it is made of.
-    pub media: MediaInfo,
-    /// The account of the reading.
-    pub reading: ReadReport,
+    /// What it is made of: [`crate::media::MediaInfo`] as JSON.
+    pub media: Value,
     /// Frames in `frames/`.
     pub frames: Vec<FrameFile>,
     /// Tiles on `sheet.jpg`; 0 if there is none.
-    pub sheet_tiles: usize,
+    pub sheet_tiles: u64,
     /// Whether there is an `audio.flac`.
     pub audio: bool,
     /// What `transcript.json` holds, if there is one.
     pub transcript: Option<Spoken>,
+    /// What each stage did, when it last ran.
+    pub stages: Vec<StageAccount>,
+    /// What was not as it should be: [`crate::media::Notice`] as JSON, with its `text`.
+    pub notices: Vec<Value>,
+    /// The stages that ran this time.
+    #[serde(skip)]
+    pub ran: Vec<&'static str>,
+}
+
+/// What a stage did.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageAccount {
+    /// Its name.
+    pub stage: String,
+    /// Whether there is a result; otherwise it failed, as `note` tells.
+    pub done: bool,
+    /// How long it took, the reading that it shared with others included.
+    pub seconds: f64,
+    /// Why there is less than one might expect.
+    pub note: Option<String>,
+    /// Its result in short.
+    pub summary: Value,
 }
 
 /// A transcript in short.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spoken {
     /// The language of most of the text.
     pub language: String,
@@ -132,161 +143,82 @@ pub struct Spoken {
 }
 
 impl Process {
-    const VERSION: u32 = 2;
-
-    fn recipe(&self, inputs: [&str; 3]) -> Recipe {
-        Recipe::new("process", Self::VERSION, &(&self.sheet, self.stages, inputs))
+    /// The stages that are wanted, inputs first.
+    fn stages(&self) -> Vec<Box<dyn FilmStage + '_>> {
+        let mut stages: Vec<Box<dyn FilmStage + '_>> = vec![Box::new(probe::Probe)];
+        if self.stages.frames {
+            stages.push(Box::new(frames::Frames(&self.frames)));
+        }
+        if self.stages.sheet {
+            let deinterlace = self.frames.deinterlace;
+            stages.push(Box::new(sheet::Sheet { layout: &self.sheet, deinterlace }));
+        }
+        if self.stages.audio {
+            stages.push(Box::new(audio::Audio(&self.audio)));
+        }
+        if let Some(with) = &self.transcript {
+            stages.push(Box::new(transcript::Transcription(with)));
+        }
+        stages.push(Box::new(report::Report));
+        stages
     }
 
-    /// Processes `input` into a folder of `library`.
+    /// Processes `input` into `library`; what is there already is not made again.
     ///
     /// # Errors
-    /// As [`crate::media::Reading::run`]; [`ErrorKind::Unsupported`] for a pipe. Nothing is left
-    /// behind then.
-    pub fn run(&self, input: &Path, library: &Path, run: &Run) -> Result<Made<ProcessReport>> {
-        let content = content_id(input, &run.cancel)?;
-        let parts = [self.frames.recipe().key(&content), self.audio.recipe().key(&content)];
-        let spoken = self.transcript.as_ref().map(|with| with.job().key(&with.speech));
-        let recipe = self.recipe([&parts[0], &parts[1], &spoken.unwrap_or_default()]);
-        let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-        // A name of at most 255 bytes, hash and temporary endings included.
-        let stem: String = stem.chars().filter(|c| !c.is_control()).take(48).collect();
-        let output = library.join(format!("{stem}-{}", content.short()));
-        let record = Record::read(&output.join(MANIFEST));
-        if !run.force && is_current(record, &recipe, Some(&content), &output) {
+    /// As [`crate::media::Reading::run`] and [`Library::store`];
+    /// [`crate::error::ErrorKind::Unsupported`] for a pipe. Results of stages that did not fail are
+    /// kept; nothing else is left behind.
+    pub fn run(&self, input: &Path, library: &Library, run: &Run) -> Result<Made<ProcessReport>> {
+        let stages = self.stages();
+        let (identity, planned) = self.look(&stages, input, library, run)?;
+        let folder = match &identity.media {
+            Some(media) => media.folder.clone(),
+            None => library.folder_name(input, &identity.content)?,
+        };
+        let output = library.folder().join(&folder);
+        if planned.iter().all(|planned| !planned.runs()) {
+            if let (true, Some(media), Some(catalogue)) =
+                (identity.was_read, &identity.media, library.catalogue()?)
+            {
+                catalogue.see(media.id, &identity.seen)?;
+            }
             return Ok(Made::current(output));
         }
-
-        let staged = StagedDir::new(&output)?;
-        let frames_dir = staged.path().join("frames");
-        let writer = FrameWriter::new(&self.frames, frames_dir.clone());
-        let tiles = Tiles::new(PictureSize::Width(self.sheet.tile_width));
-        let audio_path = staged.path().join("audio.flac");
-        let mut sound = None;
-
-        let mut reading = run.open_quiet(input)?;
-        let media = reading.info().clone();
-        let has_video = media.video().is_some_and(|v| v.decodable);
-        let has_audio = media.audio().is_some_and(|a| a.decodable);
-        if !has_video && !has_audio {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                Stage::Process,
-                "holds neither pictures nor sound that this build can decode",
-            )
-            .input(input)
-            .hint("`rushes probe` shows what it holds"));
-        }
-        let pace = Arc::new(Pace::new(run.on_progress.clone(), media.duration));
-        let (mut journal, mut transcriber) = (None, None);
-        if let Some(with) = self.transcript.as_ref().filter(|_| has_audio) {
-            let path = journal_path(library, output.file_name().unwrap_or_default());
-            let key = with.job().journal_key(&with.speech);
-            journal = Journal::open(&path, &key).map(Arc::new);
-            let sink =
-                Transcriber::new(&with.speech, &with.settings, journal.clone(), &run.cancel)?;
-            transcriber = Some(sink.on_place(pace.on_place()));
-            reading = reading.on_progress(pace.on_progress());
-        } else if let Some(on_progress) = &run.on_progress {
-            reading = reading.on_progress(on_progress.clone());
-        }
-        if has_video && self.stages.sheet {
-            let sheet_policy = match media.duration {
-                Some(_) => FramePolicy::Count(self.sheet.count()?),
-                // Without a length the tiles cannot be spread evenly.
-                None => FramePolicy::Keyframes,
-            };
-            reading = reading.frames(sheet_policy, Precision::Exact, &tiles);
-        }
-        if has_video && self.stages.frames {
-            fs::create_dir(&frames_dir).map_err(|e| Error::io(Stage::Write, &frames_dir, e))?;
-            reading = reading.deinterlace(self.frames.deinterlace).frames(
-                self.frames.policy.clone(),
-                self.frames.precision,
-                &writer,
-            );
-        }
-        if has_audio && self.stages.audio {
-            let file =
-                File::create(&audio_path).map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
-            let sink = sound.insert(SoundFile::new(file, self.audio.container));
-            reading = reading.sound(self.audio.format, sink);
-        }
-        if let Some(sink) = &mut transcriber {
-            reading = reading.sound(SoundFormat::SPEECH, sink);
-        }
-        let report = reading.run()?;
-
-        let audio = self.stages.audio && report.sound.iter().any(|s| s.samples > 0);
-        match sound {
-            Some(sound) if audio => sound.finish().map_err(|e| e.input(input))?,
-            Some(sound) => {
-                drop(sound);
-                fs::remove_file(&audio_path)
-                    .map_err(|e| Error::io(Stage::Write, &audio_path, e))?;
-            }
-            None => {}
-        }
-        let mut tiles = tiles.into_tiles();
-        tiles.truncate(self.sheet.count()?.get() as usize);
-        if !tiles.is_empty() {
-            let sheet = contact_sheet(&tiles, &self.sheet, &run.limits)?;
-            let path = staged.path().join("sheet.jpg");
-            fs::write(&path, PictureFormat::JPEG.encode(&sheet)?)
-                .map_err(|e| Error::io(Stage::Write, &path, e))?;
-        }
-        let transcript = match transcriber {
-            Some(sink) => {
-                let (transcript, counts) = sink.finish().map_err(|e| e.input(input))?;
-                Some(write_transcript(&transcript, counts, staged.path())?)
+        let outcome = runner::run(&stages, &planned, input, &identity, library, &folder, run)?;
+        let notices = outcome.reading.map(|reading| reading.notices).unwrap_or_default();
+        let result = match outcome.media {
+            Some(media) => {
+                let ran = stages.iter().zip(&planned).filter(|(_, planned)| planned.runs());
+                let ran = ran.map(|(stage, _)| stage.name()).collect();
+                let known = report::of(&*library.existing()?, media, input, &identity)?;
+                Some(ProcessReport { ran, ..known })
             }
             None => None,
         };
-        let notices = report.notices.clone();
-        let made = ProcessReport {
-            input: input.to_string_lossy().into_owned(),
-            content: content.to_string(),
-            media,
-            reading: report,
-            frames: writer.into_files(),
-            sheet_tiles: tiles.len(),
-            audio,
-            transcript,
-        };
-        let path = staged.path().join("report.json");
-        let json = serde_json::to_vec_pretty(&made)
-            .map_err(|e| Error::new(ErrorKind::Internal, Stage::Write, e.to_string()))?;
-        fs::write(&path, json).map_err(|e| Error::io(Stage::Write, &path, e))?;
-        let record = Record::of_dir(&recipe.key(&content), staged.path())?;
-        let path = staged.path().join(MANIFEST);
-        fs::write(&path, record.to_json()).map_err(|e| Error::io(Stage::Write, &path, e))?;
-        run.cancel.check(Stage::Write)?;
-        staged.publish()?;
-        if let Some(journal) = journal {
-            journal.remove();
-        }
-        Ok(Made { output, result: Some(made), notices })
+        Ok(Made { output, result, notices })
     }
-}
 
-/// Writes a transcript in its forms into `folder`.
-fn write_transcript(
-    transcript: &Transcript,
-    counts: TranscribeCounts,
-    folder: &Path,
-) -> Result<Spoken> {
-    let rules = LineRules::for_language(&transcript.language);
-    for format in FORMATS {
-        let path = folder.join("transcript").with_extension(format.extension());
-        let text = write(transcript, format, &rules)?;
-        fs::write(&path, text).map_err(|e| Error::io(Stage::Write, &path, e))?;
+    /// What [`Process::run`] would do with `input`, stage by stage.
+    ///
+    /// # Errors
+    /// As [`Identity::find`].
+    pub fn why(&self, input: &Path, library: &Library, run: &Run) -> Result<Vec<Planned>> {
+        Ok(self.look(&self.stages(), input, library, run)?.1)
     }
-    Ok(Spoken {
-        language: transcript.language.clone(),
-        model: transcript.model.clone(),
-        segments: transcript.segments.len(),
-        dropped: transcript.dropped.len(),
-        coverage: transcript.coverage.share(),
-        counts,
-    })
+
+    fn look(
+        &self,
+        stages: &[Box<dyn FilmStage + '_>],
+        input: &Path,
+        library: &Library,
+        run: &Run,
+    ) -> Result<(Identity, Vec<Planned>)> {
+        let catalogue = library.catalogue()?;
+        let trust = if run.force { Trust::Nothing } else { self.trust };
+        let identity = Identity::find(input, catalogue.as_ref(), trust, &run.cancel)?;
+        let known = Known::look(library, catalogue.as_deref(), &identity, self.trust, &run.cancel)?;
+        let planned = plan(stages, &identity.content, &known, run.force);
+        Ok((identity, planned))
+    }
 }

@@ -45,7 +45,7 @@ pub struct Transcribed {
 }
 
 impl Transcribe {
-    const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 1;
 
     fn recipe(&self, speech: &Speech, format: SubtitleFormat) -> Recipe {
         let identity = speech.identity(&self.settings);
@@ -175,11 +175,6 @@ impl Transcribe {
     pub(super) fn journal_key(&self, speech: &Speech) -> String {
         let identity = serde_json::to_string(&speech.identity(&self.settings)).unwrap_or_default();
         blake3::hash(identity.as_bytes()).to_hex().to_string()
-    }
-
-    /// What decides the text, as part of another job's key.
-    pub(super) fn key(&self, speech: &Speech) -> String {
-        format!("{}-{}", Self::VERSION, self.journal_key(speech))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::{AudioChunk, SoundSink};
 use crate::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Default for TranscribeSettings {
 }
 
 /// How the work went, beside the text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TranscribeCounts {
     /// Chunks that speech was put into.
     pub chunks: u64,

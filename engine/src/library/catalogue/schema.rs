@@ -1,0 +1,160 @@
+//! The catalogue's tables and how an older file gets them.
+//!
+//! `user_version` counts the steps of [`STEPS`] that a file has had. Before a step is made on a
+//! file that holds something, the whole file is copied beside it.
+
+use super::{failed, refused};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use rusqlite::{Connection, TransactionBehavior};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Marks a file as ours, so that no other program's database is written to ("RUSH").
+const APPLICATION: i32 = 0x5255_5348;
+
+/// What each version adds to the one before. A step that was released is never changed.
+pub(super) const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// Where the copy of a file of `version` goes before it is changed.
+pub(super) fn backup_path(file: &Path, version: usize) -> PathBuf {
+    let mut name = file.as_os_str().to_os_string();
+    name.push(format!(".v{version}.backup"));
+    PathBuf::from(name)
+}
+
+fn number(db: &Connection, file: &Path, pragma: &str) -> Result<i64> {
+    db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(failed(file))
+}
+
+/// Brings the tables in `file` up to the last of `steps`.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a file of a later version; [`ErrorKind::Storage`] for another
+/// program's database, and where it cannot be written.
+pub(super) fn migrate(db: &mut Connection, file: &Path, steps: &[&str]) -> Result<()> {
+    let version = check(db, file, steps.len())?;
+    if version == steps.len() {
+        return Ok(());
+    }
+    if version > 0 {
+        back_up(db, file, version)?;
+    }
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate);
+    let change = change.map_err(failed(file))?;
+    // Another process may have been first.
+    let version = check(&change, file, steps.len())?;
+    for step in steps.iter().skip(version) {
+        change.execute_batch(step).map_err(failed(file))?;
+    }
+    change.pragma_update(None, "user_version", steps.len() as i64).map_err(failed(file))?;
+    change.pragma_update(None, "application_id", APPLICATION).map_err(failed(file))?;
+    change.commit().map_err(failed(file))
+}
+
+/// The version of the file, if this build may touch it.
+fn check(db: &Connection, file: &Path, known: usize) -> Result<usize> {
+    let version = number(db, file, "user_version")?;
+    let application = number(db, file, "application_id")?;
+    let tables: i64 = db
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed(file))?;
+    if tables > 0 && application != i64::from(APPLICATION) {
+        return Err(
+            refused(file, "is another program's database").hint("choose another library folder")
+        );
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= known => Ok(version),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            Stage::Process,
+            format!("was written by a newer rushes (schema {version}, this one knows {known})"),
+        )
+        .input(file)
+        .hint("use that version of rushes, or another library folder")),
+    }
+}
+
+/// Copies the database, what lies in its log included.
+fn back_up(db: &Connection, file: &Path, version: usize) -> Result<()> {
+    let backup = backup_path(file, version);
+    let mut part = backup.as_os_str().to_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let io = |e| Error::io(Stage::Write, &backup, e);
+    match std::fs::remove_file(&part) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(e)),
+        _ => {}
+    }
+    let name = part.to_str().ok_or_else(|| {
+        refused(file, "needs a copy before it is changed, and its path is not UTF-8")
+            .hint("rename the folder")
+    })?;
+    db.execute("VACUUM INTO ?1", [name]).map_err(failed(file))?;
+    File::open(&part).and_then(|copy| copy.sync_all()).map_err(io)?;
+    std::fs::rename(&part, &backup).map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(file: &Path) -> Connection {
+        Connection::open(file).unwrap()
+    }
+
+    const OLD: &[&str] = &["CREATE TABLE a (x TEXT)"];
+    const NEW: &[&str] = &["CREATE TABLE a (x TEXT)", "ALTER TABLE a ADD COLUMN y INTEGER"];
+
+    #[test]
+    fn an_older_file_is_copied_and_then_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, OLD).unwrap();
+        open(&file).execute("INSERT INTO a VALUES ('kept')", []).unwrap();
+        migrate(&mut open(&file), &file, NEW).unwrap();
+        let row = |file: &Path, sql: &str| -> String {
+            open(file).query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(row(&file, "SELECT x FROM a WHERE y IS NULL"), "kept");
+        let backup = backup_path(&file, 1);
+        assert_eq!(row(&backup, "SELECT x FROM a"), "kept");
+        assert!(open(&backup).prepare("SELECT y FROM a").is_err());
+        // The copy is itself a library of the older version.
+        assert_eq!(number(&open(&backup), &backup, "user_version").unwrap(), 1);
+        migrate(&mut open(&file), &file, NEW).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_failing_step_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, OLD).unwrap();
+        let bad = ["", "CREATE TABLE b (x TEXT); CREATE TABLE a (x TEXT)"];
+        assert!(migrate(&mut open(&file), &file, &bad).is_err());
+        assert_eq!(number(&open(&file), &file, "user_version").unwrap(), 1);
+        assert!(open(&file).prepare("SELECT * FROM b").is_err());
+    }
+
+    #[test]
+    fn newer_and_foreign_files_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, NEW).unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let error = migrate(&mut open(&file), &file, OLD).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("newer rushes"), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+
+        let foreign = dir.path().join("foreign.db");
+        open(&foreign).execute("CREATE TABLE diary (x)", []).unwrap();
+        let error = migrate(&mut open(&foreign), &foreign, OLD).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        let text = dir.path().join("text.db");
+        std::fs::write(&text, "not a database, but long enough to be looked at".repeat(99))
+            .unwrap();
+        assert_eq!(migrate(&mut open(&text), &text, OLD).unwrap_err().kind(), ErrorKind::Storage);
+    }
+}

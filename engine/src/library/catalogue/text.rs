@@ -1,0 +1,217 @@
+//! Full text: what is said and what is written in the pictures, found by words.
+
+use super::Catalogue;
+use crate::error::Result;
+use rusqlite::{Connection, named_params};
+use std::num::NonZeroU32;
+
+/// What to look for. Case and diacritics do not matter; words are runs of letters and digits
+/// (SQLite's `unicode61`), so text without spaces between words is found by whole runs only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextQuery {
+    /// The words, as a person typed them; nothing in them is syntax.
+    pub text: String,
+    /// How they are to be found.
+    pub matching: TextMatch,
+    /// Whether the last word may be the beginning of one.
+    pub prefix: bool,
+    /// Where to look: speech, pictures or both.
+    pub kinds: Vec<TextHitKind>,
+    /// Only in these media; everywhere if empty.
+    pub media: Vec<i64>,
+    /// The most hits of each kind.
+    pub limit: NonZeroU32,
+}
+
+impl TextQuery {
+    /// The first 50 hits for any of the words in `text`, anywhere.
+    pub fn any(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            matching: TextMatch::Any,
+            prefix: false,
+            kinds: vec![TextHitKind::Segment, TextHitKind::FrameText],
+            media: Vec::new(),
+            limit: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
+        }
+    }
+}
+
+/// How words are to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextMatch {
+    /// One of them is enough; more, and rarer ones, rank higher.
+    Any,
+    /// All of them, in any order.
+    All,
+    /// All of them, one after the other.
+    Phrase,
+}
+
+/// What a text belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TextHitKind {
+    /// A segment of a transcript.
+    Segment,
+    /// A text in a frame.
+    FrameText,
+}
+
+/// A text that matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextHit {
+    /// What it is.
+    pub kind: TextHitKind,
+    /// The number of the segment, or of the text in the frame.
+    pub id: i64,
+    /// The medium.
+    pub media: i64,
+    /// The frame, for a text in one.
+    pub frame: Option<i64>,
+    /// Okapi BM25, higher is better; comparable within one kind.
+    pub score: f64,
+    /// The text.
+    pub text: String,
+    /// The words in it that matched, as they are written there, each once.
+    pub matched: Vec<String>,
+}
+
+/// More words than this are left out: a query is a thought, not a book.
+const MAX_TERMS: usize = 64;
+/// A longer word is cut.
+const MAX_TERM: usize = 256;
+/// Put around what matched; no text of ours holds them, and if one does it is only cut oddly.
+const MARKS: (char, char) = ('\u{2}', '\u{3}');
+
+/// The words of `text` in FTS5's quotes, in which only `"` means something. A word without letters
+/// and digits has nothing to be found by and is left out.
+fn terms(text: &str) -> Vec<String> {
+    let mut terms: Vec<String> = Vec::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !word.contains(char::is_alphanumeric) {
+            continue;
+        }
+        let word: String = word.chars().filter(|c| *c != '"').take(MAX_TERM).collect();
+        let quoted = format!("\"{word}\"");
+        if !terms.contains(&quoted) {
+            terms.push(quoted);
+        }
+        if terms.len() == MAX_TERMS {
+            break;
+        }
+    }
+    terms
+}
+
+/// The query in FTS5's language (sqlite.org/fts5.html#full_text_query_syntax).
+fn expression(query: &TextQuery) -> Option<String> {
+    let mut terms = terms(&query.text);
+    if query.prefix
+        && let Some(last) = terms.last_mut()
+    {
+        last.push_str(" *");
+    }
+    let glue = match query.matching {
+        TextMatch::Any => " OR ",
+        TextMatch::All => " AND ",
+        TextMatch::Phrase => " + ",
+    };
+    (!terms.is_empty()).then(|| terms.join(glue))
+}
+
+fn matched(marked: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for part in marked.split(MARKS.0).skip(1) {
+        let word = part.split(MARKS.1).next().unwrap_or_default().to_owned();
+        if !word.is_empty() && !found.contains(&word) {
+            found.push(word);
+        }
+    }
+    found
+}
+
+impl Catalogue {
+    /// The texts that match, those of each kind by score.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`]; none for any text that a person may type.
+    pub fn search_text(&self, query: &TextQuery) -> Result<Vec<TextHit>> {
+        let Some(expression) = expression(query) else { return Ok(Vec::new()) };
+        let mut kinds = query.kinds.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        self.read(|db| {
+            let mut hits = Vec::new();
+            for kind in kinds {
+                hits.extend(search(db, query, kind, &expression)?);
+            }
+            Ok(hits)
+        })
+    }
+}
+
+fn search(
+    db: &Connection,
+    query: &TextQuery,
+    kind: TextHitKind,
+    expression: &str,
+) -> rusqlite::Result<Vec<TextHit>> {
+    let (table, frame) = match kind {
+        TextHitKind::Segment => ("segments", "NULL"),
+        TextHitKind::FrameText => ("frame_texts", "frame_id"),
+    };
+    let media = serde_json::to_string(&query.media).unwrap_or_default();
+    // A list as JSON keeps the statement the same for any number of media.
+    let wanted = match query.media.as_slice() {
+        [] => "?1 = ?1",
+        _ => "media_id IN (SELECT value FROM json_each(?1))",
+    };
+    let wanted = wanted.replace("?1", ":media");
+    let sql = format!(
+        "SELECT t.id, media_id, {frame}, -bm25({table}_fts), t.text, \
+         highlight({table}_fts, 0, :open, :close) \
+         FROM {table}_fts JOIN {table} t ON t.id = {table}_fts.rowid \
+         WHERE {table}_fts MATCH :query AND {wanted} \
+         ORDER BY bm25({table}_fts), t.id LIMIT :limit"
+    );
+    let mut find = db.prepare_cached(&sql)?;
+    let rows = find.query_map(
+        named_params! {
+            ":open": MARKS.0.to_string(),
+            ":close": MARKS.1.to_string(),
+            ":query": expression,
+            ":media": media,
+            ":limit": query.limit.get(),
+        },
+        |row| {
+            Ok(TextHit {
+                kind,
+                id: row.get(0)?,
+                media: row.get(1)?,
+                frame: row.get(2)?,
+                score: row.get(3)?,
+                text: row.get(4)?,
+                matched: matched(row.get_ref(5)?.as_str()?),
+            })
+        },
+    )?;
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_typed_is_syntax() {
+        assert_eq!(terms("it's a \"test\""), ["\"it's\"", "\"a\"", "\"test\""]);
+        assert_eq!(
+            terms("NEAR(a b) a*b col:x ^c"),
+            ["\"NEAR(a\"", "\"b)\"", "\"a*b\"", "\"col:x\"", "\"^c\""]
+        );
+        assert!(terms("\" * \u{0} - 🎬 () ''").is_empty());
+        assert_eq!(terms(&"x ".repeat(10_000)), ["\"x\""]);
+        assert_eq!(terms(&"é".repeat(10_000))[0].chars().count(), MAX_TERM + 2);
+        assert_eq!(matched("a \u{2}b\u{3} c \u{2}d\u{3} \u{2}b\u{3}"), ["b", "d"]);
+    }
+}

@@ -1,0 +1,104 @@
+//! Where the results of one medium are made before they are put into the library.
+
+use super::publish::{MadeFolders, PREFIX, failed};
+use crate::error::{Error, Result, Stage};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::{Builder, TempDir};
+
+/// A hidden folder in the library, removed when dropped. It is locked while it is in use, so that
+/// one whose process was killed can be told from one that is being filled.
+pub struct Staging {
+    temp: TempDir,
+    /// Holds the lock.
+    _handle: File,
+    // After `temp`: fields are dropped in this order, and only an empty folder can go.
+    _folders: MadeFolders,
+}
+
+/// What one stage staged: everything in `folder` goes into the medium's folder.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// A folder below [`Staging::path`].
+    pub folder: PathBuf,
+}
+
+impl Staging {
+    /// A new one in `library`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn new(library: &Path) -> Result<Self> {
+        let folders = MadeFolders::make(library)?;
+        let temp = Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o777))
+            .tempdir_in(library)
+            .map_err(failed(library))?;
+        let handle = File::open(temp.path()).map_err(failed(temp.path()))?;
+        flock(&handle, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|e| Error::io(Stage::Write, temp.path(), e.into()))?;
+        Ok(Self { temp, _handle: handle, _folders: folders })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.temp.path()
+    }
+
+    /// A folder for the outputs of `stage`, made if it is missing.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn stage(&self, stage: &str) -> Result<Staged> {
+        let folder = self.temp.path().join(stage);
+        fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        Ok(Staged { folder })
+    }
+}
+
+/// Removes what killed processes left in `library`: folders that nobody holds, and staged files
+/// beside the outputs. Gives the number of them.
+pub(super) fn remove_stale(library: &Path, dry_run: bool) -> Result<usize> {
+    let mut removed = 0;
+    let entries = fs::read_dir(library).map_err(failed(library))?;
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let path = entry.path();
+        let staged = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        if !staged || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let Ok(handle) = File::open(&path) else { continue };
+        if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        removed += 1;
+        if !dry_run {
+            fs::remove_dir_all(&path).map_err(failed(&path))?;
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_holds_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("library");
+        let held = Staging::new(&library).unwrap();
+        let left = library.join(".rushes-left");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("x"), "x").unwrap();
+        fs::create_dir(library.join("film-12345678")).unwrap();
+        assert_eq!(remove_stale(&library, true).unwrap(), 1);
+        assert_eq!(remove_stale(&library, false).unwrap(), 1);
+        assert!(held.path().exists() && !left.exists());
+        drop(held);
+        assert_eq!(fs::read_dir(&library).unwrap().count(), 1);
+    }
+}
