@@ -57,6 +57,15 @@ impl GraphBuilder {
         Ok(name)
     }
 
+    /// A constant of signed bytes, in row-major order.
+    pub(crate) fn signed_bytes(&mut self, shape: &[usize], data: &[i8]) -> ort::Result<String> {
+        let name = self.next();
+        let mut tensor = Tensor::<i8>::new(&Allocator::default(), dimensions(shape))?;
+        tensor.extract_tensor_mut().1.copy_from_slice(data);
+        self.graph.add_initializer(&name, tensor, data.len() > INLINE_BYTES)?;
+        Ok(name)
+    }
+
     /// A one-dimensional constant of integers.
     pub(crate) fn integers(&mut self, data: &[i64]) -> ort::Result<String> {
         let name = self.next();
