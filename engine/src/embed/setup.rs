@@ -4,8 +4,16 @@
 use super::bert::BertShape;
 use super::bert_candle::BertCandle;
 use super::bert_onnx::BertOnnx;
-use super::embedder::TextEmbedder;
+use super::candle_net::ENGINE as CANDLE;
+use super::efficientnet::{FEATURES, PREPARATION};
+use super::efficientnet_candle::EfficientNetCandle;
+use super::efficientnet_onnx::EfficientNetOnnx;
+use super::embedder::{ImageEmbedder, TextEmbedder};
 use super::embedding::ModelId;
+use super::image_encoder::{ImageEncoder, ImageNet};
+use super::joint::{Joint, JointShape};
+use super::labels::Labeller;
+use super::onnx_image::{OnnxImage, OnnxImageShape};
 use super::owner::Owner;
 use super::text_encoder::{Rows, TextEncoder, TextNet};
 use super::tokens::Tokens;
@@ -35,16 +43,62 @@ pub struct TextModel {
     pub config: PathBuf,
 }
 
+/// A model of pictures and texts in one space: CLIP or SigLIP as Hugging Face publishes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JointModel {
+    /// The model's name in reports and in vectors.
+    pub name: String,
+    /// What tells its weights from any other.
+    pub digest: String,
+    /// `model.safetensors`.
+    pub weights: PathBuf,
+    /// `tokenizer.json`.
+    pub tokenizer: PathBuf,
+    /// `config.json`.
+    pub config: PathBuf,
+}
+
+/// EfficientNet-lite0, which knows ImageNet's labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelModel {
+    /// The model's name in reports and in vectors.
+    pub name: String,
+    /// What tells its weights from any other.
+    pub digest: String,
+    /// `efficientnet-lite0.safetensors`.
+    pub weights: PathBuf,
+}
+
+/// Any network for pictures in an ONNX file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnnxImageModel {
+    /// The model's name in reports and in vectors.
+    pub name: String,
+    /// What tells its file from any other.
+    pub digest: String,
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// What it takes and gives.
+    pub shape: OnnxImageShape,
+}
+
 /// The files that embedding needs. What is missing is simply not offered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EmbedModels {
     /// The library of ONNX Runtime.
     pub runtime: Option<PathBuf>,
     /// The text embedder.
     pub text: Option<TextModel>,
+    /// The joint model of pictures and texts.
+    pub joint: Option<JointModel>,
+    /// The network that labels pictures.
+    pub labels: Option<LabelModel>,
+    /// Another network for pictures.
+    pub image: Option<OnnxImageModel>,
 }
 
-/// Which program runs a text embedder.
+/// Which program runs a model. CLIP and SigLIP are run by candle whatever is chosen, ONNX files by
+/// ONNX Runtime; the network of labels is run in floats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -66,7 +120,7 @@ impl EmbedEngine {
         match self {
             Self::Onnx => "onnxruntime",
             Self::OnnxInt8 => "onnxruntime-int8",
-            Self::Candle => super::candle_net::ENGINE,
+            Self::Candle => CANDLE,
         }
     }
 }
@@ -74,7 +128,7 @@ impl EmbedEngine {
 /// How the models are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbedOptions {
-    /// What runs text embedders.
+    /// What runs models that several programs can run.
     pub engine: EmbedEngine,
     /// Threads of one model.
     pub threads: NonZeroUsize,
@@ -94,8 +148,16 @@ impl Default for EmbedOptions {
 pub struct Embedders {
     models: EmbedModels,
     options: EmbedOptions,
-    text: Mutex<Option<Arc<dyn TextEmbedder>>>,
+    text: Slot<dyn TextEmbedder>,
+    joint: Mutex<Option<Pair>>,
+    labels: Mutex<Option<Arc<ImageEncoder>>>,
+    image: Slot<dyn ImageEmbedder>,
 }
+
+type Slot<T> = Mutex<Option<Arc<T>>>;
+
+/// The two sides of a joint model.
+type Pair = (Arc<dyn TextEmbedder>, Arc<dyn ImageEmbedder>);
 
 impl std::fmt::Debug for Embedders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -109,7 +171,14 @@ impl std::fmt::Debug for Embedders {
 impl Embedders {
     /// Embedders of `models`, run by `options`. Nothing is loaded yet.
     pub fn new(models: EmbedModels, options: EmbedOptions) -> Self {
-        Self { models, options, text: Mutex::default() }
+        Self {
+            models,
+            options,
+            text: Mutex::default(),
+            joint: Mutex::default(),
+            labels: Mutex::default(),
+            image: Mutex::default(),
+        }
     }
 
     /// The files in use.
@@ -128,16 +197,123 @@ impl Embedders {
     /// # Errors
     /// [`ErrorKind::Model`] where there is none, or its files are damaged.
     pub fn text(&self) -> Result<Arc<dyn TextEmbedder>> {
-        let mut slot = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = &*slot {
-            return Ok(loaded.clone());
+        once(&self.text, || {
+            let model = self.models.text.as_ref().ok_or_else(|| {
+                missing("no text embedder is given", "run `rushes models pull all-minilm-l6-v2`")
+            })?;
+            self.open_text(model)
+        })
+    }
+
+    /// The two sides of the joint model, whose vectors may be compared with each other.
+    ///
+    /// # Errors
+    /// As [`Embedders::text`].
+    pub fn joint(&self) -> Result<(Arc<dyn TextEmbedder>, Arc<dyn ImageEmbedder>)> {
+        once(&self.joint, || {
+            let model = self.models.joint.as_ref().ok_or_else(|| {
+                missing(
+                    "no joint model of pictures and texts is given",
+                    "run `rushes models pull clip-vit-b-32`",
+                )
+            })?;
+            self.open_joint(model)
+        })
+    }
+
+    /// The network that gives pictures vectors and labels.
+    ///
+    /// # Errors
+    /// As [`Embedders::text`].
+    pub fn labeller(&self) -> Result<Labeller> {
+        Ok(Labeller { encoder: self.label_encoder()? })
+    }
+
+    /// A picture embedder: the one of an ONNX file if it is given, else the labels' network.
+    ///
+    /// # Errors
+    /// As [`Embedders::text`].
+    pub fn image(&self) -> Result<Arc<dyn ImageEmbedder>> {
+        let Some(model) = &self.models.image else { return Ok(self.label_encoder()?) };
+        once(&self.image, || {
+            let (runtime, threads) = (self.runtime()?, self.options.threads);
+            let files = model.clone();
+            let net = Owner::start(move || {
+                let net = OnnxImage::open(&runtime, &files.file, files.shape, threads)?;
+                Ok(Box::new(net) as Box<dyn ImageNet>)
+            })?;
+            Ok(Arc::new(ImageEncoder {
+                id: ModelId::new(&model.name, &model.digest),
+                dim: model.shape.dim,
+                engine: EmbedEngine::Onnx.as_str(),
+                preparation: model.shape.preparation,
+                net,
+            }) as Arc<dyn ImageEmbedder>)
+        })
+    }
+
+    fn label_encoder(&self) -> Result<Arc<ImageEncoder>> {
+        once(&self.labels, || {
+            let model = self.models.labels.as_ref().ok_or_else(|| {
+                missing(
+                    "no network for pictures is given",
+                    "run `rushes models pull efficientnet-lite0`",
+                )
+            })?;
+            let threads = self.options.threads;
+            let weights = model.weights.clone();
+            let (net, engine) = match self.options.engine {
+                EmbedEngine::Candle => {
+                    let make = move || {
+                        let net = EfficientNetCandle::open(&weights, threads)?;
+                        Ok(Box::new(net) as Box<dyn ImageNet>)
+                    };
+                    (Owner::start(make)?, CANDLE)
+                }
+                EmbedEngine::Onnx | EmbedEngine::OnnxInt8 => {
+                    let runtime = self.runtime()?;
+                    let make = move || {
+                        let net = EfficientNetOnnx::open(&runtime, &weights, threads)?;
+                        Ok(Box::new(net) as Box<dyn ImageNet>)
+                    };
+                    (Owner::start(make)?, EmbedEngine::Onnx.as_str())
+                }
+            };
+            Ok(Arc::new(ImageEncoder {
+                id: ModelId::new(&model.name, &model.digest),
+                dim: FEATURES,
+                engine,
+                preparation: PREPARATION,
+                net,
+            }))
+        })
+    }
+
+    fn open_joint(&self, model: &JointModel) -> Result<Pair> {
+        let shape = JointShape::open(&model.config)?;
+        let tokens = Tokens::open(&model.tokenizer, shape.max_tokens)?;
+        if tokens.vocabulary() > shape.vocabulary {
+            return Err(super::weights::misfit(&model.tokenizer, "is of another model"));
         }
-        let model = self.models.text.as_ref().ok_or_else(|| {
-            missing("no text embedder is given", "run `rushes models pull all-minilm-l6-v2`")
-        })?;
-        let loaded = self.open_text(model)?;
-        *slot = Some(loaded.clone());
-        Ok(loaded)
+        let net = Joint::open(&model.weights, &model.config, self.options.threads)?;
+        let id = ModelId::new(&model.name, &model.digest);
+        let side = net.clone();
+        let text = TextEncoder {
+            id: id.clone(),
+            dim: shape.dim,
+            engine: CANDLE,
+            tokens,
+            rows: shape.rows,
+            net: Owner::start(move || Ok(Box::new(side) as Box<dyn TextNet>))?,
+        };
+        let image = ImageEncoder {
+            id,
+            dim: shape.dim,
+            engine: CANDLE,
+            preparation: shape.preparation,
+            net: Owner::start(move || Ok(Box::new(net) as Box<dyn ImageNet>))?,
+        };
+        Ok((Arc::new(text), Arc::new(image)))
     }
 
     fn open_text(&self, model: &TextModel) -> Result<Arc<dyn TextEmbedder>> {
@@ -184,6 +360,17 @@ impl Embedders {
         })?;
         OnnxRuntime::load(library)
     }
+}
+
+/// What is in `slot`, made by the first who asks.
+fn once<T: Clone>(slot: &Mutex<Option<T>>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = &*slot {
+        return Ok(made.clone());
+    }
+    let made = make()?;
+    *slot = Some(made.clone());
+    Ok(made)
 }
 
 fn text_id(model: &TextModel, engine: EmbedEngine) -> ModelId {
