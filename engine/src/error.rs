@@ -69,6 +69,8 @@ pub enum Stage {
     Transcribe,
     /// Reading or writing subtitles.
     Subtitles,
+    /// Turning texts and pictures into vectors.
+    Embed,
     /// Loading a model or its run-time library.
     Model,
     /// Planning or running several stages together.
@@ -89,6 +91,7 @@ impl Stage {
             Self::Write => "write",
             Self::Transcribe => "transcribe",
             Self::Subtitles => "subtitles",
+            Self::Embed => "embed",
             Self::Model => "model",
             Self::Process => "process",
         }

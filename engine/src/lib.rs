@@ -18,6 +18,7 @@
 //! `limits` `control` `text`; `media` `onnx`; `speech` `library` `stills`; `pipeline`; `engine`.
 
 pub mod control;
+pub mod embed;
 pub mod engine;
 pub mod error;
 pub mod library;

@@ -58,7 +58,7 @@ impl GraphBuilder {
     }
 
     /// A constant of signed bytes, in row-major order.
-    pub(crate) fn bytes(&mut self, shape: &[usize], data: &[i8]) -> ort::Result<String> {
+    pub(crate) fn signed_bytes(&mut self, shape: &[usize], data: &[i8]) -> ort::Result<String> {
         let name = self.next();
         let mut tensor = Tensor::<i8>::new(&Allocator::default(), dimensions(shape))?;
         tensor.extract_tensor_mut().1.copy_from_slice(data);

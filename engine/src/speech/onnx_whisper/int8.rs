@@ -62,7 +62,7 @@ impl Net<'_> {
         let shares = self.graph.floats(&[shares.len()], &shares)?;
         let x = self.graph.plain("Mul", &[x, &shares])?;
         let (bytes, scales) = in_bytes(&data, shape[1]);
-        let weight = self.graph.bytes(&shape, &bytes)?;
+        let weight = self.graph.signed_bytes(&shape, &bytes)?;
         let scales = self.graph.floats(&[shape[1]], &scales)?;
         Ok(self.graph.op(CONTRIB, "DynamicQuantizeMatMul", &[&x, &weight, &scales], [])?)
     }
