@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
-//! `limits` `control` `text`; `media`; `library` `stills`; `pipeline`; `engine`.
+//! `limits` `control` `text`; `media` `onnx`; `speech` `library` `stills`; `pipeline`; `engine`.
 
 pub mod control;
 pub mod engine;
@@ -23,6 +23,7 @@ pub mod error;
 pub mod library;
 pub mod limits;
 pub mod media;
+pub mod onnx;
 pub mod pipeline;
 pub mod speech;
 pub mod stills;

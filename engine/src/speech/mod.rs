@@ -14,7 +14,6 @@ pub mod onnx_whisper;
 mod place;
 pub mod recogniser;
 pub mod regions;
-pub mod runtime;
 pub mod setup;
 pub mod subtitles;
 pub mod transcribe;

@@ -5,8 +5,8 @@
 //! loop over windows inside. Measured on 11 s of speech, one thread: 0.0019 CPU-seconds per second
 //! of sound in blocks of 32 windows, 0.0043 for the streaming graph, window by window.
 
-use super::runtime::{OnnxRuntime, misfit, run_failed};
 use crate::error::Result;
+use crate::onnx::runtime::{OnnxRuntime, misfit, run_failed};
 use ort::session::Session;
 use ort::value::TensorRef;
 use std::num::NonZeroUsize;
@@ -181,9 +181,9 @@ fn tame(sample: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::runtime::test_model;
     use super::*;
     use crate::error::ErrorKind;
+    use crate::onnx::runtime::test_model;
 
     fn vad() -> Option<Vad> {
         let runtime = OnnxRuntime::load(&test_model("libonnxruntime.so")?).unwrap();

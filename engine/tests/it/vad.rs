@@ -1,7 +1,7 @@
 //! Voice detection against Silero's own program.
 
 use crate::speech_support::{jfk, model};
-use rushes::speech::runtime::OnnxRuntime;
+use rushes::onnx::OnnxRuntime;
 use rushes::speech::vad::Vad;
 
 /// What PyPI silero-vad 6.2.3's streaming graph (`silero_vad.onnx`, window by window in onnxruntime

@@ -2,10 +2,10 @@
 
 use crate::speech_support::{jfk, model};
 use rushes::Cancel;
+use rushes::onnx::OnnxRuntime;
 use rushes::speech::chunks::{ChunkOptions, Chunker};
 use rushes::speech::recogniser::{Chunk, Recogniser, Wanted};
 use rushes::speech::regions::RegionOptions;
-use rushes::speech::runtime::OnnxRuntime;
 use rushes::speech::vad::Vad;
 use rushes::speech::whisper_cpp::{WhisperCpp, WhisperCppSettings};
 

@@ -3,9 +3,10 @@
 
 use super::decoder::{begin, cross_query};
 use super::encoder::Heard;
-use super::graph::{CONTRIB, Dim};
 use super::tokens::{TICK_SAMPLES, Tokens};
-use super::weights::{Built, Net};
+use super::weights::Net;
+use crate::onnx::Built;
+use crate::onnx::graph::{CONTRIB, Dim};
 use crate::speech::recogniser::Piece;
 use crate::speech::words::{TimedToken, group};
 use ort::editor::ONNX_DOMAIN;

@@ -1,8 +1,9 @@
 //! Whisper's decoder: one token for each row of a batch at a time, earlier ones remembered.
 
 use super::encoder::Heard;
-use super::graph::{CONTRIB, Dim};
-use super::weights::{Built, Net};
+use super::weights::Net;
+use crate::onnx::Built;
+use crate::onnx::graph::{CONTRIB, Dim};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;

@@ -7,9 +7,10 @@
 //! and every position, and stand in for the tail of the window. The error rate stays that of the
 //! full window (measured in docs/speech.md) at a third of the work for clips of 5 s.
 
-use super::graph::Dim;
 use super::mel::{Mel, MelSpectrum};
-use super::weights::{Built, Net};
+use super::weights::Net;
+use crate::onnx::Built;
+use crate::onnx::graph::Dim;
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;

@@ -7,7 +7,6 @@
 mod align;
 mod decoder;
 mod encoder;
-mod graph;
 mod mel;
 mod rules;
 mod search;
@@ -16,9 +15,9 @@ mod weights;
 
 use super::fallback::{compression_ratio, is_poor, is_silence};
 use super::recogniser::{Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted};
-use super::runtime::{OnnxRuntime, run_failed};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::onnx::runtime::{OnnxRuntime, run_failed};
 use align::Aligner;
 use decoder::Decoder;
 use encoder::{Encoder, Heard};
@@ -92,7 +91,7 @@ impl OnnxWhisper {
         rushes_models::convert::check_ggml(path).map_err(|e| cannot_load(&e, path))?;
         let model = Ggml::open(path).map_err(|e| cannot_load(&e, path))?;
         let options = runtime.options(threads).map_err(|e| cannot_load(&e, path))?;
-        let build = || -> weights::Built<Graphs> {
+        let build = || -> crate::onnx::Built<Graphs> {
             let encoder = Encoder::new(&model, &options)?;
             let decoder = Decoder::new(&model, &options)?;
             Ok(Graphs { encoder, decoder, aligner: None })

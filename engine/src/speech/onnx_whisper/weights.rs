@@ -1,42 +1,10 @@
 //! The weights of a Whisper model as parts of a graph.
 
-use super::graph::{CONTRIB, GraphBuilder};
+use crate::onnx::Built;
+use crate::onnx::graph::{CONTRIB, GraphBuilder};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
-use rushes_models::ModelsError;
 use rushes_models::convert::{Ggml, Tensor};
-
-/// Why a graph could not be built.
-#[derive(Debug)]
-pub(super) enum BuildError {
-    Weights(ModelsError),
-    Runtime(ort::Error),
-}
-
-impl From<ModelsError> for BuildError {
-    fn from(error: ModelsError) -> Self {
-        Self::Weights(error)
-    }
-}
-
-impl From<ort::Error> for BuildError {
-    fn from(error: ort::Error) -> Self {
-        Self::Runtime(error)
-    }
-}
-
-impl std::fmt::Display for BuildError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Weights(error) => error.fmt(f),
-            Self::Runtime(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
-
-pub(super) type Built<T> = Result<T, BuildError>;
 
 /// A graph in the making and the file its weights come from.
 pub(super) struct Net<'a> {

@@ -1,5 +1,5 @@
-use super::super::runtime::test_model;
 use super::*;
+use crate::onnx::runtime::test_model;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;

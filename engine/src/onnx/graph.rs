@@ -9,14 +9,14 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, Shape, SymbolicDimensions, Tensor, TensorElementType, ValueType};
 
 /// ONNX Runtime's own operators: fused attention.
-pub(super) const CONTRIB: &str = "com.microsoft";
+pub(crate) const CONTRIB: &str = "com.microsoft";
 
 /// Constants this small are stored in the graph itself, where shape inference sees them.
 const INLINE_BYTES: usize = 1024;
 
 /// A dimension of an input or output.
 #[derive(Clone, Copy)]
-pub(super) enum Dim {
+pub(crate) enum Dim {
     /// Known now.
     Fixed(usize),
     /// Known at each run; equal names are equal sizes.
@@ -24,7 +24,7 @@ pub(super) enum Dim {
 }
 
 /// A graph in the making. Values are named; every operator gives the name of what it makes.
-pub(super) struct GraphBuilder {
+pub(crate) struct GraphBuilder {
     graph: Graph,
     inputs: Vec<Outlet>,
     outputs: Vec<Outlet>,
@@ -32,24 +32,24 @@ pub(super) struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    pub(super) fn new() -> ort::Result<Self> {
+    pub(crate) fn new() -> ort::Result<Self> {
         Ok(Self { graph: Graph::new()?, inputs: Vec::new(), outputs: Vec::new(), made: 0 })
     }
 
     /// Declares an input.
-    pub(super) fn input(&mut self, name: &str, ty: TensorElementType, dims: &[Dim]) {
+    pub(crate) fn input(&mut self, name: &str, ty: TensorElementType, dims: &[Dim]) {
         self.inputs.push(outlet(name, ty, dims));
     }
 
     /// Gives `value` out under `name`, as 32-bit floats.
-    pub(super) fn output(&mut self, value: &str, name: &str, dims: &[Dim]) -> ort::Result<()> {
+    pub(crate) fn output(&mut self, value: &str, name: &str, dims: &[Dim]) -> ort::Result<()> {
         self.outputs.push(outlet(name, TensorElementType::Float32, dims));
         let node = Node::new("Identity", ONNX_DOMAIN, name, [value], [name], [])?;
         self.graph.add_node(node)
     }
 
     /// A constant of floats, in row-major order.
-    pub(super) fn floats(&mut self, shape: &[usize], data: &[f32]) -> ort::Result<String> {
+    pub(crate) fn floats(&mut self, shape: &[usize], data: &[f32]) -> ort::Result<String> {
         let name = self.next();
         let mut tensor = Tensor::<f32>::new(&Allocator::default(), dimensions(shape))?;
         tensor.extract_tensor_mut().1.copy_from_slice(data);
@@ -58,7 +58,7 @@ impl GraphBuilder {
     }
 
     /// A one-dimensional constant of integers.
-    pub(super) fn integers(&mut self, data: &[i64]) -> ort::Result<String> {
+    pub(crate) fn integers(&mut self, data: &[i64]) -> ort::Result<String> {
         let name = self.next();
         let mut tensor = Tensor::<i64>::new(&Allocator::default(), dimensions(&[data.len()]))?;
         tensor.extract_tensor_mut().1.copy_from_slice(data);
@@ -67,7 +67,7 @@ impl GraphBuilder {
     }
 
     /// An operator with one result.
-    pub(super) fn op(
+    pub(crate) fn op(
         &mut self,
         domain: &str,
         kind: &str,
@@ -79,7 +79,7 @@ impl GraphBuilder {
     }
 
     /// An operator with `count` results.
-    pub(super) fn op_many(
+    pub(crate) fn op_many(
         &mut self,
         domain: &str,
         kind: &str,
@@ -94,12 +94,12 @@ impl GraphBuilder {
     }
 
     /// A standard operator without attributes.
-    pub(super) fn plain(&mut self, kind: &str, inputs: &[&str]) -> ort::Result<String> {
+    pub(crate) fn plain(&mut self, kind: &str, inputs: &[&str]) -> ort::Result<String> {
         self.op(ONNX_DOMAIN, kind, inputs, [])
     }
 
     /// Ends the graph and makes it ready to run.
-    pub(super) fn finish(mut self, options: &SessionBuilder) -> ort::Result<Session> {
+    pub(crate) fn finish(mut self, options: &SessionBuilder) -> ort::Result<Session> {
         self.graph.set_inputs(self.inputs)?;
         self.graph.set_outputs(self.outputs)?;
         let mut model = Model::new([Opset::new(ONNX_DOMAIN, 20)?, Opset::new(CONTRIB, 1)?])?;
