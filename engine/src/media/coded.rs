@@ -25,6 +25,7 @@ pub struct CodedPicture {
 pub struct CodedGroup<'w, 'a> {
     worker: &'w mut Worker<'a>,
     number: u64,
+    longest: usize,
     part: Part<CodedPacket>,
     rest: Receiver<Part<CodedPacket>>,
     picker: Picker,
@@ -38,13 +39,13 @@ pub type SeeFrame<'s> = &'s mut dyn FnMut(&VideoFrame, &mut PictureConverter) ->
 impl<'w, 'a> CodedGroup<'w, 'a> {
     pub(super) fn new(
         worker: &'w mut Worker<'a>,
-        number: u64,
+        (number, longest): (u64, usize),
         rest: Receiver<Part<CodedPacket>>,
     ) -> Option<Self> {
         let mut part = rest.recv().ok()?;
         let mut picker = Picker::default();
         picker.want(std::mem::take(&mut part.targets));
-        Some(Self { worker, number, served: part.reach == 0, part, rest, picker })
+        Some(Self { worker, number, longest, served: part.reach == 0, part, rest, picker })
     }
 
     /// Has it judged, then gives what requests for frames still want of it.
@@ -59,6 +60,12 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
     /// Its place among the groups of the stream, from 0.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Pictures in the longest group so far, this one counted: how far apart keyframes lie where
+    /// nothing made the encoder set one early.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Whether all of it is here. A group too long to hold is not: of that, everything is decoded.
@@ -108,6 +115,12 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
     /// The reading is over.
     pub fn check(&self) -> Result<()> {
         self.worker.context.failure.check()
+    }
+
+    /// As [`CodedGroup::check`], to be called while it decodes.
+    pub fn watch(&self) -> impl Fn() -> Result<()> + use<'a> {
+        let context = self.worker.context;
+        move || context.failure.check()
     }
 
     fn next(&self) -> Option<&Arc<CodedPacket>> {

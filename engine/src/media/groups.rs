@@ -29,6 +29,8 @@ const SEEK_BY_SEARCH: u64 = 64 << 20;
 struct Group {
     /// Its place among the groups of the stream, from 0.
     number: u64,
+    /// Packets in the longest group so far, itself counted.
+    longest: usize,
     parts: Receiver<Part<CodedPacket>>,
 }
 
@@ -106,6 +108,7 @@ struct Driver<'a> {
     bytes_per_tick: f64,
     /// Groups given out so far.
     groups: u64,
+    longest: usize,
     /// Set after a seek for a wanted tick: how often it was tried.
     landing: Option<(i64, u32)>,
 }
@@ -120,6 +123,7 @@ impl<'a> Driver<'a> {
             planner: Planner::new(limit).give_whole(context.judge.is_some()),
             open: None,
             groups: 0,
+            longest: 0,
             counts: DemuxCounts::default(),
             index: Vec::new(),
             bytes_per_tick: 0.0,
@@ -236,6 +240,7 @@ impl<'a> Driver<'a> {
     fn send(&mut self, part: Part<CodedPacket>) -> Result<()> {
         let last = part.last;
         let size = part.size();
+        self.longest = self.longest.max(part.own);
         if part.first {
             // One part may wait while one is decoded.
             let (sender, parts) = sync_channel(1);
@@ -244,7 +249,7 @@ impl<'a> Driver<'a> {
             // A closed queue means that the workers have failed; `failure` says why.
             let number = self.groups;
             self.groups += 1;
-            if self.queue.push(size, Group { number, parts }).is_err() {
+            if self.queue.push(size, Group { number, longest: self.longest, parts }).is_err() {
                 self.context.failure.check()?;
             }
         } else if let Some(sender) = &self.open
@@ -348,7 +353,7 @@ impl Worker<'_> {
     fn work(mut self, queue: &ByteQueue<Group>) -> Result<()> {
         while let Some(group) = queue.pop() {
             if let Some(judge) = self.context.judge {
-                CodedGroup::new(&mut self, group.number, group.parts)
+                CodedGroup::new(&mut self, (group.number, group.longest), group.parts)
                     .map_or(Ok(()), |coded| coded.judge(judge))?;
                 continue;
             }

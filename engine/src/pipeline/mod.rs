@@ -8,12 +8,14 @@ mod collect;
 mod frames;
 mod process;
 mod sheet;
+mod shots;
 mod transcribe;
 
 pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
 pub use process::{Process, ProcessReport, Spoken, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
+pub use shots::{FindShots, ShotSettings};
 pub use transcribe::{Transcribe, Transcribed};
 
 use crate::control::{Cancel, OnProgress};

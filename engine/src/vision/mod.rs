@@ -1,0 +1,3 @@
+//! What is seen: where shots begin and end ([`shots`]).
+
+pub mod shots;
