@@ -77,7 +77,9 @@ impl Fades {
 
     fn close(&mut self, next: &SmallFrame) {
         let Some((kind, times)) = self.open.take() else { return };
-        let (Some(first), Some(middle)) = (times.first(), times.get(times.len() / 2)) else {
+        let (Some(first), Some(middle)) =
+            (times.first(), times.get(times.len().div_ceil(2).min(times.len() - 1)))
+        else {
             return;
         };
         let short = next.time.minus(*first) < self.flash;

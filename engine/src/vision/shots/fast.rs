@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 
 /// Frames either way that make the neighbourhood of a jump.
 const AROUND: usize = 5;
+/// ... and its nearest part.
+const NEAR: usize = 2;
 /// Lengths of film, in milliseconds, in which a dissolve is looked for.
 const DISSOLVES: [i64; 5] = [300, 600, 1200, 2000, 3000];
 /// Frames held at most.
@@ -113,13 +115,14 @@ impl FastDetector {
             Some(jump) => jump,
             None => difference(&before.frame.picture, &here.frame.picture),
         };
-        let low = i.saturating_sub(AROUND);
-        let mut around: Vec<f32> =
-            (low..=i + AROUND).filter(|j| *j != i).filter_map(|j| self.held.get(j)?.jump).collect();
-        // The largest of them may be the way back of a flash, or another cut.
-        around.sort_unstable_by(f32::total_cmp);
-        around.pop();
-        let usual = around.iter().sum::<f32>() / around.len().max(1) as f32;
+        let mean = |reach: usize| {
+            let around = i.saturating_sub(reach)..=i + reach;
+            let jumps = around.filter(|j| *j != i).filter_map(|j| self.held.get(j)?.jump);
+            let (sum, count) = jumps.fold((0.0, 0.0_f32), |(s, n), jump| (s + jump, n + 1.0));
+            sum / count.max(1.0)
+        };
+        // What rushes through the picture makes a hill of jumps; its flanks are near.
+        let usual = mean(AROUND).max(mean(NEAR));
         let needed = (usual * self.settings.ratio).max(self.settings.least_jump);
         if jump < needed || self.is_flash(i, jump) {
             return None;

@@ -1,7 +1,7 @@
 //! Feeds a detector from a reading, in order, and leaves out groups of pictures in which nothing
 //! changes.
 
-use super::survey::{SkipSettings, Survey, Verdict, judge};
+use super::survey::{SkipSettings, Survey, Verdict, judge, one_scene};
 use super::{Boundary, ShotDetector, SmallFrame};
 use crate::error::Result;
 use crate::media::{CodedGroup, GroupJudge, PictureConverter, SmallPicture, VideoFrame};
@@ -148,21 +148,23 @@ impl<'a> ShotFinder<'a> {
         Ok(picture)
     }
 
-    /// What can be said without decoding; `None` where everything must be seen.
-    fn survey(&self, group: &mut CodedGroup<'_, '_>) -> Result<Option<Stretch>> {
-        let Some(settings) = self.skip.filter(|_| group.is_whole()) else { return Ok(None) };
+    /// What can be said without decoding.
+    fn survey(&self, group: &mut CodedGroup<'_, '_>) -> Result<Found> {
+        let Some(settings) = self.skip.filter(|_| group.is_whole()) else {
+            return Ok(Found::Nothing);
+        };
         let mut pictures = group.pictures();
         if pictures.iter().any(|picture| picture.pts.is_none()) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         pictures.sort_by_key(|picture| picture.pts);
         let (Some(own), Some(next)) = (self.key(group, false)?, self.key(group, true)?) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         let key = group.key();
         // Pictures shown before their keyframe are there at the very start only.
         if pictures.first().map(|picture| picture.pts) != Some(key) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let rest = pictures.get(1..).unwrap_or_default();
         let sizes: Vec<u64> = rest.iter().map(|picture| picture.bytes).collect();
@@ -174,16 +176,31 @@ impl<'a> ShotFinder<'a> {
             longest: group.longest(),
         };
         let verdict = judge(&survey, &settings);
-        if verdict == Verdict::Open {
-            return Ok(None);
+        if let Verdict::Open { calm_from } = verdict {
+            let times = pictures.iter().map(|p| group.time(p.pts.unwrap_or_default()));
+            return Ok(match calm_from < pictures.len() {
+                true => Found::Calm { calm_from, next, times: times.collect(), settings },
+                false => Found::Nothing,
+            });
         }
         let time = |tick: Option<i64>| group.time(tick.unwrap_or_default());
-        Ok(Some(Stretch {
+        Ok(Found::Still(Stretch {
             frames: vec![SmallFrame { time: time(key), picture: own, announced: false }],
             left_out: rest.iter().map(|picture| time(picture.pts)).collect(),
             then_cut: verdict == Verdict::StillThenCut,
         }))
     }
+}
+
+/// What a survey has found.
+enum Found {
+    /// Nothing changes: this is all there is to see.
+    Still(Stretch),
+    /// Once a frame behind the first `calm_from` looks like `next`, the rest can be left out;
+    /// `times` are those of all.
+    Calm { calm_from: usize, next: SmallPicture, times: Vec<Timestamp>, settings: SkipSettings },
+    /// Everything must be seen.
+    Nothing,
 }
 
 impl State<'_> {
@@ -224,17 +241,27 @@ impl State<'_> {
 impl GroupJudge for ShotFinder<'_> {
     fn group(&self, group: &mut CodedGroup<'_, '_>) -> Result<()> {
         let number = group.number();
-        if let Some(stretch) = self.survey(group)? {
-            let mut state = self.lock();
-            state.report.groups += 1;
-            state.report.groups_left_out += 1;
-            drop(state);
-            return self.complete(number, stretch);
-        }
+        let found = self.survey(group)?;
+        let mut state = self.lock();
+        state.report.groups += 1;
+        state.report.groups_left_out += u64::from(matches!(found, Found::Still(_)));
+        drop(state);
+        let calm = match found {
+            Found::Still(stretch) => return self.complete(number, stretch),
+            Found::Calm { calm_from, next, times, settings } => {
+                Some((calm_from, next, times, settings))
+            }
+            Found::Nothing => None,
+        };
         let mut frames = Vec::new();
         let watch = group.watch();
+        let mut seen = 0;
         group.decode(&|_| true, &mut |frame, converter| {
             let picture = converter.small(frame)?;
+            seen += 1;
+            let done = calm.as_ref().is_some_and(|(from, next, times, settings)| {
+                seen > *from && seen < times.len() && one_scene(&picture, next, settings)
+            });
             frames.push(SmallFrame { time: frame.time(), picture, announced: false });
             if frames.len() >= WAITING {
                 let mut state = self.lock();
@@ -248,10 +275,16 @@ impl GroupJudge for ShotFinder<'_> {
                     state.see(frame)?;
                 }
             }
-            Ok(true)
+            Ok(!done)
         })?;
-        self.lock().report.groups += 1;
-        self.complete(number, Stretch { frames, ..Stretch::default() })
+        let last = frames.last().map(|frame| frame.time);
+        let left_out = match (calm, last) {
+            (Some((_, _, times, _)), Some(last)) => {
+                times.into_iter().filter(|time| *time > last).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.complete(number, Stretch { frames, left_out, then_cut: false })
     }
 
     fn frame(&self, n: u64, frame: &VideoFrame, converter: &mut PictureConverter) -> Result<()> {

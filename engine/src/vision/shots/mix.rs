@@ -10,6 +10,8 @@ use crate::media::SmallPicture;
 const LEAST_CHANGE: f32 = 10.0;
 /// Its ends must be this unlike.
 const MOST_CORRELATION: f32 = 0.7;
+/// Its ends must show something: from and to nothing is a fade.
+const LEAST_CONTRAST: f32 = 12.0;
 /// What a mix cannot explain, relative to the change.
 const MOST_REST: f32 = 0.35;
 
@@ -30,7 +32,9 @@ pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
     if frames.len() < 6 || difference(first, last) < LEAST_CHANGE {
         return None;
     }
-    if correlation(first, last) > MOST_CORRELATION || contrast(first) < 4.0 || contrast(last) < 4.0
+    if correlation(first, last) > MOST_CORRELATION
+        || contrast(first) < LEAST_CONTRAST
+        || contrast(last) < LEAST_CONTRAST
     {
         return None;
     }
@@ -58,6 +62,12 @@ pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
         }
         shares.push(share);
     }
+    // What changes is the picture, not a title in it.
+    let cells = change.len() / 3;
+    let moved = change.iter().take(cells).filter(|v| v.abs() > 5.0).count();
+    if moved * 2 < cells {
+        return None;
+    }
     // It goes one way, and both ends are still.
     if shares.windows(2).any(|pair| pair[1] < pair[0] - 0.08) {
         return None;
@@ -66,7 +76,8 @@ pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
     let middle = shares.iter().position(|share| *share >= 0.5)?;
     let end = shares.iter().position(|share| *share > 0.9)?;
     let steps = shares.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f32::max);
-    let still = begin >= 2 && end + 2 <= frames.len();
+    let margin = (shares.len() / 8).max(1);
+    let still = shares[margin] < 0.06 && shares[shares.len() - 1 - margin] > 0.94;
     // One step that does most of it is a cut.
     if !still || end - begin < 2 || steps > 0.6 {
         return None;

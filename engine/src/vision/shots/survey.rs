@@ -29,7 +29,7 @@ pub struct SkipSettings {
 
 impl Default for SkipSettings {
     fn default() -> Self {
-        Self { spike: 2.5, spike_of_key: 0.25, rise: 1.8, alike: 4.0, palette: 0.25, moved: 9.0 }
+        Self { spike: 2.0, spike_of_key: 0.25, rise: 1.8, alike: 4.0, palette: 0.3, moved: 9.0 }
     }
 }
 
@@ -52,61 +52,86 @@ pub(super) enum Verdict {
     Still,
     /// Nothing changes in it, and the next one begins with a new shot.
     StillThenCut,
-    /// It must be decoded.
-    Open,
+    /// It must be decoded. From this picture on (in order of time, the keyframe counted) its sizes
+    /// are calm: once a frame there looks like the next keyframe, the rest can be left out.
+    Open { calm_from: usize },
 }
+
+/// Pictures behind a spike that are looked at all the same: enough to tell a flash from a cut.
+const BEHIND: usize = 12;
+/// Means of sizes are taken over a mini-group or two, so that references and what lies between
+/// them level out.
+const WIDE: usize = 8;
 
 pub(super) fn judge(survey: &Survey<'_>, settings: &SkipSettings) -> Verdict {
     let (first, next) = survey.ends;
-    if survey.sizes.is_empty() {
-        return Verdict::Open;
-    }
-    if blank(first) != blank(next) {
-        return Verdict::Open;
+    let whole = Verdict::Open { calm_from: usize::MAX };
+    if survey.sizes.len() < WIDE || blank(first) != blank(next) {
+        return whole;
     }
     let unrest = unrest(survey, settings);
-    if unrest.spike {
-        return Verdict::Open;
+    if unrest.blind {
+        return whole;
     }
-    let apart = difference(first, next);
-    if apart < settings.alike {
+    if let Some(last) = unrest.spike {
+        return Verdict::Open { calm_from: last + 1 + BEHIND };
+    }
+    if difference(first, next) < settings.alike {
         return Verdict::Still;
     }
-    if unrest.rise {
-        return Verdict::Open;
+    if let Some(last) = unrest.rise {
+        return Verdict::Open { calm_from: last + 1 + BEHIND };
     }
-    let (palette, moved) = (palette_distance(first, next), moved_difference(first, next));
-    if palette < settings.palette && moved < settings.moved {
+    if one_scene(first, next, settings) {
         return Verdict::Still;
     }
     // The encoder set the next keyframe before it had to, and all was calm until then.
     let early = survey.sizes.len() + 1 < survey.longest;
-    if early && (palette > 2.0 * settings.palette || moved > 2.0 * settings.moved) {
-        return Verdict::StillThenCut;
+    let unlike = palette_distance(first, next) > settings.palette
+        || moved_difference(first, next) > 2.0 * settings.moved;
+    if early && unlike { Verdict::StillThenCut } else { whole }
+}
+
+/// Whether two pictures some time apart show one scene, in which things or the camera moved.
+pub(super) fn one_scene(a: &SmallPicture, b: &SmallPicture, settings: &SkipSettings) -> bool {
+    let apart = difference(a, b);
+    if apart < settings.alike {
+        return true;
     }
-    Verdict::Open
+    let palette = palette_distance(a, b);
+    if palette > settings.palette {
+        return false;
+    }
+    let moved = moved_difference(a, b);
+    // Found again elsewhere; or, with much the same colours, about as far apart as moving leaves.
+    moved < settings.moved * 0.6
+        || moved < apart * 0.3
+        || (palette < settings.palette * 0.5 && moved < settings.moved * 1.2)
 }
 
 struct Unrest {
-    spike: bool,
-    rise: bool,
+    /// The last picture of a spike, and of a rise.
+    spike: Option<usize>,
+    rise: Option<usize>,
+    /// Most pictures are coded like keyframes: sizes tell nothing.
+    blind: bool,
 }
 
 /// Looks for spikes and rises in the sizes.
 fn unrest(survey: &Survey<'_>, settings: &SkipSettings) -> Unrest {
     let mut sorted = survey.sizes.to_vec();
     sorted.sort_unstable();
-    let at = |share: usize| sorted[(sorted.len() - 1) * share / 100] as f32;
-    let (most, key) = (at(75).max(1.0), survey.key_bytes as f32);
-    let largest = at(100);
-    let spike = largest > settings.spike * most && largest > settings.spike_of_key * key;
-    // Means over a mini-group or two, so that references and what lies between them level out.
-    const WIDE: usize = 8;
-    let means: Vec<f32> =
-        survey.sizes.windows(WIDE).map(|w| w.iter().sum::<u64>() as f32 / WIDE as f32).collect();
+    // References are larger than what lies between them, and may be one in eight.
+    let most = sorted[(sorted.len() - 1) * 9 / 10].max(1) as f32;
+    let key = survey.key_bytes as f32;
     let mean = survey.sizes.iter().sum::<u64>() as f32 / survey.sizes.len() as f32;
-    let peak = means.iter().copied().fold(0.0, f32::max);
-    // Where most pictures are coded like keyframes, sizes tell nothing.
-    let rise = means.is_empty() || peak > settings.rise * mean || most > 0.6 * key;
-    Unrest { spike, rise }
+    let spike = survey.sizes.iter().rposition(|size| {
+        *size as f32 > settings.spike * most && *size as f32 > settings.spike_of_key * key
+    });
+    let rise = survey
+        .sizes
+        .windows(WIDE)
+        .rposition(|w| w.iter().sum::<u64>() as f32 / WIDE as f32 > settings.rise * mean)
+        .map(|at| at + WIDE - 1);
+    Unrest { spike, rise, blind: most > 0.6 * key }
 }
