@@ -15,7 +15,7 @@ pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
 pub use process::{Process, ProcessReport, Spoken, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
-pub use shots::{FindShots, ShotSettings};
+pub use shots::{Detector, FindShots, ShotSettings};
 pub use transcribe::{Transcribe, Transcribed};
 
 use crate::control::{Cancel, OnProgress};

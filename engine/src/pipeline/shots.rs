@@ -2,13 +2,14 @@
 
 use super::sheet::publish_file;
 use super::{Made, Run, is_current_file};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::{ContentId, Recipe, Record, refuse_same_file, sidecar};
 use crate::media::{MediaInfo, Notice, StreamKind};
 use crate::time::Timestamp;
 use crate::vision::shots::{
     FastDetector, FastSettings, ShotFinder, ShotFormat, ShotList, SkipSettings, shots,
 };
+use crate::vision::transnet::{TransNet, TransNetDetector};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,22 @@ pub struct FindShots {
     pub formats: Vec<ShotFormat>,
 }
 
+/// Who finds the shots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detector {
+    /// [`FastDetector`].
+    #[default]
+    Fast,
+    /// [`TransNetDetector`], with the model of the catalogue's `transnetv2`.
+    TransNet,
+}
+
 /// What decides the shots.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ShotSettings {
+    /// Who finds them.
+    pub detector: Detector,
     /// What is a cut.
     pub fast: FastSettings,
     /// When groups of pictures are left out; `None` to decode everything.
@@ -36,6 +50,7 @@ pub struct ShotSettings {
 impl Default for ShotSettings {
     fn default() -> Self {
         Self {
+            detector: Detector::default(),
             fast: FastSettings::default(),
             skip: Some(SkipSettings::default()),
             shortest: Timestamp::from_millis(500),
@@ -52,9 +67,23 @@ impl Default for FindShots {
 impl ShotSettings {
     const VERSION: u32 = 1;
 
-    /// A consumer for [`crate::media::Reading::judge`].
-    pub fn finder(&self) -> ShotFinder<'static> {
-        ShotFinder::new(FastDetector::new(self.fast), self.skip)
+    /// A consumer for [`crate::media::Reading::judge`]; `net` is for [`Detector::TransNet`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] where a network is wanted and none given.
+    pub fn finder<'a>(&self, net: Option<&'a mut TransNet>) -> Result<ShotFinder<'a>> {
+        /// The authors' threshold.
+        const THRESHOLD: f32 = 0.5;
+        Ok(match (self.detector, net) {
+            (Detector::Fast, _) => ShotFinder::new(FastDetector::new(self.fast), self.skip),
+            (Detector::TransNet, Some(net)) => {
+                ShotFinder::new(TransNetDetector::new(net, THRESHOLD), None)
+            }
+            (Detector::TransNet, None) => {
+                return Err(Error::new(ErrorKind::Model, Stage::Model, "no TransNetV2 was loaded")
+                    .hint("run `rushes models pull transnetv2`"));
+            }
+        })
     }
 
     /// The shots that `finder` found in a film called `name`.
@@ -87,6 +116,7 @@ impl FindShots {
         input: &Path,
         folder: &Path,
         name: &OsStr,
+        net: Option<&mut TransNet>,
         run: &Run,
     ) -> Result<Made<ShotList>> {
         let outputs = self.files(folder, name);
@@ -105,10 +135,9 @@ impl FindShots {
             return Ok(Made::current(first));
         }
         let ((list, notices), content) =
-            run.with_identity(input, content, || self.read(input, run))?;
-        run.cancel.check(crate::error::Stage::Write)?;
-        std::fs::create_dir_all(folder)
-            .map_err(|e| crate::error::Error::io(crate::error::Stage::Write, folder, e))?;
+            run.with_identity(input, content, || self.read(input, net, run))?;
+        run.cancel.check(Stage::Write)?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(Stage::Write, folder, e))?;
         for format in &self.formats {
             self.publish(*format, &list, &file(folder, name, *format), content.as_ref())?;
         }
@@ -119,12 +148,22 @@ impl FindShots {
     ///
     /// # Errors
     /// As [`crate::media::Reading::run`].
-    pub fn shots(&self, input: &Path, run: &Run) -> Result<(ShotList, Vec<Notice>)> {
-        self.read(input, run)
+    pub fn shots(
+        &self,
+        input: &Path,
+        net: Option<&mut TransNet>,
+        run: &Run,
+    ) -> Result<(ShotList, Vec<Notice>)> {
+        self.read(input, net, run)
     }
 
-    fn read(&self, input: &Path, run: &Run) -> Result<(ShotList, Vec<Notice>)> {
-        let finder = self.settings.finder();
+    fn read(
+        &self,
+        input: &Path,
+        net: Option<&mut TransNet>,
+        run: &Run,
+    ) -> Result<(ShotList, Vec<Notice>)> {
+        let finder = self.settings.finder(net)?;
         let reading = run.open(input)?;
         let info = reading.info().clone();
         let report = reading.judge(&finder).run()?;

@@ -64,8 +64,8 @@ pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
     }
     // What changes is the picture, not a title in it.
     let cells = change.len() / 3;
-    let moved = change.iter().take(cells).filter(|v| v.abs() > 5.0).count();
-    if moved * 2 < cells {
+    let moved = change.iter().take(cells).filter(|v| v.abs() > 10.0).count();
+    if moved * 9 < cells * 5 {
         return None;
     }
     // It goes one way, and both ends are still.

@@ -105,7 +105,7 @@ pub(super) fn one_scene(a: &SmallPicture, b: &SmallPicture, settings: &SkipSetti
     let moved = moved_difference(a, b);
     // Found again elsewhere; or, with much the same colours, about as far apart as moving leaves.
     moved < settings.moved * 0.6
-        || moved < apart * 0.3
+        || moved < (apart * 0.3).min(settings.moved * 1.5)
         || (palette < settings.palette * 0.5 && moved < settings.moved * 1.2)
 }
 
