@@ -115,9 +115,16 @@ impl FastDetector {
             Some(jump) => jump,
             None => difference(&before.frame.picture, &here.frame.picture),
         };
+        let second = Timestamp::from_secs(1);
         let mean = |reach: usize| {
             let around = i.saturating_sub(reach)..=i + reach;
-            let jumps = around.filter(|j| *j != i).filter_map(|j| self.held.get(j)?.jump);
+            let near = around.filter(|j| *j != i).filter_map(|j| self.held.get(j));
+            // What lies farther off was seen before frames were left out.
+            let near = near.filter(|h| {
+                let apart = h.frame.time.minus(here.frame.time);
+                apart <= second && Timestamp::ZERO.minus(apart) <= second
+            });
+            let jumps = near.filter_map(|h| h.jump);
             let (sum, count) = jumps.fold((0.0, 0.0_f32), |(s, n), jump| (s + jump, n + 1.0));
             sum / count.max(1.0)
         };
