@@ -154,6 +154,12 @@ pub enum Command {
         after_help = "Examples:\n  rushes sheet film.mp4 -o sheet.jpg\n  rushes sheet film.mp4 -o thumbs --as sprites --every 5s\n  rushes sheet film.mp4 -o preview.webp --as preview"
     )]
     Sheet(Sheet),
+    /// Find the shots: where each begins, and how
+    #[command(after_help = "Examples:
+  rushes shots film.mp4
+  rushes shots film.mp4 -o lists --format csv,edl
+  rushes shots film.mp4 --json --full")]
+    Shots(Shots),
     /// Write the sound of films as WAV, FLAC or M4A
     #[command(
         after_help = "Examples:\n  rushes audio film.mp4 -o film.flac\n  rushes audio footage/ -o sound --rate 16k --mono --format wav"
@@ -347,6 +353,45 @@ pub enum SheetChoice {
     Contact,
     Sprites,
     Preview,
+}
+
+#[derive(Args, Debug)]
+pub struct Shots {
+    /// Files, folders, globs, or - for standard input
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the lists, NAME.shots.FORMAT [default: standard output]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Formats, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", default_value = "csv")]
+    pub format: Vec<ShotFormatChoice>,
+    /// How shots are found: by differences, or by a neural network (TransNetV2)
+    #[arg(long, value_enum, default_value = "fast")]
+    pub detector: DetectorChoice,
+    /// Decode every picture, even where nothing changes
+    #[arg(long)]
+    pub full: bool,
+    /// Shorter shots are no shots
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = moment)]
+    pub shortest: Timestamp,
+    /// Folder of models [default: as `rushes models`]
+    #[arg(long, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DetectorChoice {
+    Fast,
+    Transnet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShotFormatChoice {
+    Json,
+    Csv,
+    Edl,
+    Otio,
 }
 
 #[derive(Args, Debug)]

@@ -30,6 +30,7 @@ pub mod speech;
 pub mod stills;
 pub mod text;
 pub mod time;
+pub mod vision;
 
 pub use control::{Cancel, Progress};
 pub use engine::Engine;

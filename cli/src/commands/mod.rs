@@ -9,6 +9,7 @@ mod probe;
 pub mod process;
 mod sheet;
 mod shell;
+mod shots;
 mod speech;
 mod transcribe;
 mod why;
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Probe(args) => probe::run(&session, args),
         Command::Frames(args) => frames::run(&session, args),
         Command::Sheet(args) => sheet::run(&session, args),
+        Command::Shots(args) => shots::run(&session, args),
         Command::Audio(args) => audio::run(&session, args),
         Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),

@@ -25,6 +25,17 @@ pub enum Matrix {
 }
 
 impl Matrix {
+    /// The shares of red and blue in luma, in thousandths.
+    pub(super) fn luma_weights(self) -> (u16, u16) {
+        match self {
+            Self::Bt601 => (299, 114),
+            Self::Bt709 => (213, 72),
+            Self::Bt2020 => (263, 59),
+            Self::Fcc => (300, 110),
+            Self::Smpte240m => (212, 87),
+        }
+    }
+
     /// libswscale's number of its coefficients (`SWS_CS_*`).
     pub(super) fn sws(self) -> i32 {
         (match self {

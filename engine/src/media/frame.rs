@@ -105,6 +105,11 @@ impl VideoFrame {
         pixel_format(self.raw_format()).map(|format| format.name)
     }
 
+    /// Whether its components are luma and colour differences, or luma alone.
+    pub(super) fn is_yuv(&self) -> bool {
+        pixel_format(self.raw_format()).is_some_and(|format| !format.rgb)
+    }
+
     /// Appends its code values as they were decoded to `out`: plane after plane (luma, both chroma,
     /// alpha where there is one), rows packed tightly.
     ///
@@ -113,15 +118,7 @@ impl VideoFrame {
     pub fn copy_planes(&self, out: &mut Vec<u8>) -> Result<()> {
         for plane in planar8(&self.raw).ok_or_else(|| self.not_planar())? {
             for y in 0..plane.height {
-                // SAFETY: `planar8` gives planes of this frame, which is borrowed: `height` rows,
-                // `stride` bytes from one to the next (backward where negative), each of at least
-                // `width` bytes.
-                #[allow(unsafe_code)]
-                let row = unsafe {
-                    let start = plane.data.offset(y as isize * plane.stride);
-                    std::slice::from_raw_parts(start, plane.width)
-                };
-                out.extend_from_slice(row);
+                out.extend_from_slice(plane.row(y));
             }
         }
         Ok(())
@@ -162,15 +159,31 @@ impl VideoFrame {
 }
 
 /// One plane of a picture, a byte to a sample.
-struct Plane {
+pub(super) struct Plane<'a> {
     data: *const u8,
     stride: isize,
-    width: usize,
-    height: usize,
+    pub width: usize,
+    pub height: usize,
+    frame: std::marker::PhantomData<&'a frame::Video>,
+}
+
+impl Plane<'_> {
+    /// Row `y`; the last one for what lies beyond.
+    pub(super) fn row(&self, y: usize) -> &[u8] {
+        let y = y.min(self.height.saturating_sub(1));
+        // SAFETY: `planar8` gives planes of a frame that is borrowed for as long: `height` rows
+        // (at least one), `stride` bytes from one to the next (backward where negative), each of
+        // at least `width` bytes.
+        #[allow(unsafe_code)]
+        unsafe {
+            let start = self.data.offset(y as isize * self.stride);
+            std::slice::from_raw_parts(start, self.width)
+        }
+    }
 }
 
 /// The planes of a picture that has one 8-bit component in each; `None` for any other.
-fn planar8(raw: &frame::Video) -> Option<Vec<Plane>> {
+pub(super) fn planar8(raw: &frame::Video) -> Option<Vec<Plane<'_>>> {
     const SPECIAL: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
         | ffi::AV_PIX_FMT_FLAG_BITSTREAM
         | ffi::AV_PIX_FMT_FLAG_HWACCEL
@@ -198,12 +211,16 @@ fn planar8(raw: &frame::Video) -> Option<Vec<Plane>> {
             let (width, height) = (raw.width().div_ceil(1 << w), raw.height().div_ceil(1 << h));
             let stride = isize::try_from(frame.linesize[plane]).ok()?;
             let data = frame.data[plane].cast_const();
-            let whole = !data.is_null() && stride.unsigned_abs() >= width as usize;
+            let whole = width > 0
+                && height > 0
+                && !data.is_null()
+                && stride.unsigned_abs() >= width as usize;
             (plain && whole).then_some(Plane {
                 data,
                 stride,
                 width: width as usize,
                 height: height as usize,
+                frame: std::marker::PhantomData,
             })
         })
         .collect()

@@ -40,6 +40,11 @@ pub(super) struct Part<P> {
     pub first: bool,
     /// Whether the decoder drains behind it.
     pub last: bool,
+    /// How many of the packets the targets need; the rest are there to be judged.
+    pub reach: usize,
+    /// How many of the packets are the group's own: what follows are the next keyframe and its
+    /// leading pictures.
+    pub own: usize,
 }
 
 impl<P: Coded> Part<P> {
@@ -62,6 +67,8 @@ const HOLD_BACK: usize = 64;
 /// Collects packets and gives out parts.
 pub(super) struct Planner<P> {
     limit: PartLimit,
+    /// Whether every group is given out with all its packets, wanted or not.
+    whole: bool,
     /// The group being collected, from its keyframe.
     group: Vec<Arc<P>>,
     bytes: u64,
@@ -82,6 +89,7 @@ impl<P: Coded> Planner<P> {
     pub(super) fn new(limit: PartLimit) -> Self {
         Self {
             limit,
+            whole: false,
             group: Vec::new(),
             bytes: 0,
             tail: Vec::new(),
@@ -90,6 +98,12 @@ impl<P: Coded> Planner<P> {
             begun: false,
             end: i64::MIN,
         }
+    }
+
+    /// Gives out every group with all its packets, for somebody who judges them.
+    pub(super) fn give_whole(mut self, whole: bool) -> Self {
+        self.whole = whole;
+        self
     }
 
     /// Takes the next packet in decode order; gives a part once one is complete.
@@ -200,7 +214,7 @@ impl<P: Coded> Planner<P> {
         let targets = self.take(schedule, end);
         let group = std::mem::take(&mut self.group);
         let first = !self.begun;
-        if targets.is_empty() && first {
+        if targets.is_empty() && first && !self.whole {
             return None;
         }
         // Leading pictures of the next group are shown in this one.
@@ -223,14 +237,16 @@ impl<P: Coded> Planner<P> {
         if untimed {
             reach = all.len() - 1;
         }
-        let keep = if targets.is_empty() { 0 } else { reach + 1 };
+        let reach = if targets.is_empty() { 0 } else { reach + 1 };
+        // Of a group that was given out in parts, everything is decoded where somebody judges it.
+        let rest = self.whole && !first;
         let packets = all
             .into_iter()
-            .take(keep)
+            .take(if self.whole { usize::MAX } else { reach })
             .enumerate()
-            .map(|(i, packet)| (packet, effort(wanted[i])))
+            .map(|(i, packet)| (packet, effort(wanted[i] || rest)))
             .collect();
-        Some(Part { packets, targets, first, last: true })
+        Some(Part { packets, targets, first, last: true, reach, own })
     }
 
     /// Gives out all but the last packets of a group that has grown too long to hold.
@@ -257,9 +273,13 @@ impl<P: Coded> Planner<P> {
                 wanted[at] = true;
             }
         }
-        let packets =
-            given.into_iter().enumerate().map(|(i, packet)| (packet, effort(wanted[i]))).collect();
-        Some(Part { packets, targets, first, last: false })
+        let packets: Vec<_> = given
+            .into_iter()
+            .enumerate()
+            .map(|(i, packet)| (packet, effort(wanted[i] || self.whole)))
+            .collect();
+        let reach = packets.len();
+        Some(Part { packets, targets, first, last: false, reach, own: reach })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Decodes wanted frames group by group, on several decoders at once; seeks over what nobody
 //! wants where that is cheaper than reading on.
 
-use super::decoder::{Decoder, Step};
+use super::coded::CodedGroup;
+use super::decoder::{Decoder, Effort, Step};
 use super::frame::VideoFrame;
 use super::gop::{Coded, Part, PartLimit, Planner};
 use super::input::IndexEntry;
@@ -26,6 +27,10 @@ const SEEK_BY_SEARCH: u64 = 64 << 20;
 
 /// A group on its way to a worker; long ones come in parts.
 struct Group {
+    /// Its place among the groups of the stream, from 0.
+    number: u64,
+    /// Packets in the longest group so far, itself counted.
+    longest: usize,
     parts: Receiver<Part<CodedPacket>>,
 }
 
@@ -101,6 +106,9 @@ struct Driver<'a> {
     /// Keyframes of the container's index: (tick, byte position), by tick.
     index: Vec<(i64, u64)>,
     bytes_per_tick: f64,
+    /// Groups given out so far.
+    groups: u64,
+    longest: usize,
     /// Set after a seek for a wanted tick: how often it was tried.
     landing: Option<(i64, u32)>,
 }
@@ -112,8 +120,10 @@ impl<'a> Driver<'a> {
             plan,
             context,
             queue,
-            planner: Planner::new(limit),
+            planner: Planner::new(limit).give_whole(context.judge.is_some()),
             open: None,
+            groups: 0,
+            longest: 0,
             counts: DemuxCounts::default(),
             index: Vec::new(),
             bytes_per_tick: 0.0,
@@ -128,7 +138,7 @@ impl<'a> Driver<'a> {
         self.seek_if_far(demux, i64::MIN, position);
         let mut group = None;
         let mut ended = false;
-        while self.plan.schedule.next_tick().is_some() {
+        while self.context.judge.is_some() || self.plan.schedule.next_tick().is_some() {
             let Some(packet) = demux.next_video(self.plan.index)? else {
                 ended = true;
                 break;
@@ -183,7 +193,8 @@ impl<'a> Driver<'a> {
     /// Seeks to the next wanted tick where reading on from `now` would cost more.
     fn seek_if_far(&mut self, demux: &mut Demux<'_>, now: i64, position: u64) {
         let Some(target) = self.plan.schedule.next_tick().filter(|t| *t > now) else { return };
-        if demux.needs_everything() || !demux.input.is_seekable() {
+        let judged = self.context.judge.is_some();
+        if judged || demux.needs_everything() || !demux.input.is_seekable() {
             return;
         }
         let far = if self.index.len() > 1 {
@@ -229,13 +240,16 @@ impl<'a> Driver<'a> {
     fn send(&mut self, part: Part<CodedPacket>) -> Result<()> {
         let last = part.last;
         let size = part.size();
+        self.longest = self.longest.max(part.own);
         if part.first {
             // One part may wait while one is decoded.
             let (sender, parts) = sync_channel(1);
             let _ = sender.send(part);
             self.open = Some(sender);
             // A closed queue means that the workers have failed; `failure` says why.
-            if self.queue.push(size, Group { parts }).is_err() {
+            let number = self.groups;
+            self.groups += 1;
+            if self.queue.push(size, Group { number, longest: self.longest, parts }).is_err() {
                 self.context.failure.check()?;
             }
         } else if let Some(sender) = &self.open
@@ -322,15 +336,15 @@ impl Picker {
 }
 
 /// One decoder with what belongs to it.
-struct Worker<'a> {
-    decoder: Decoder,
+pub(super) struct Worker<'a> {
+    pub(super) decoder: Decoder,
     config: Option<Arc<[u8]>>,
     /// Tick of the group's keyframe.
     key: i64,
-    context: VideoContext<'a>,
-    clock: super::select::StreamClock,
+    pub(super) context: VideoContext<'a>,
+    pub(super) clock: super::select::StreamClock,
     look: super::frame::StreamLook,
-    converter: PictureConverter,
+    pub(super) converter: PictureConverter,
     /// Shape of the last picture, to notice changes cheaply.
     shape: Option<(u32, u32, i32)>,
 }
@@ -338,6 +352,11 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn work(mut self, queue: &ByteQueue<Group>) -> Result<()> {
         while let Some(group) = queue.pop() {
+            if let Some(judge) = self.context.judge {
+                CodedGroup::new(&mut self, (group.number, group.longest), group.parts)
+                    .map_or(Ok(()), |coded| coded.judge(judge))?;
+                continue;
+            }
             let mut picker = Picker::default();
             for part in group.parts {
                 self.part(part, &mut picker)?;
@@ -349,29 +368,57 @@ impl Worker<'_> {
 
     fn part(&mut self, part: Part<CodedPacket>, picker: &mut Picker) -> Result<()> {
         if part.first {
-            self.key = part.packets.first().and_then(|(key, _)| key.tick()).unwrap_or(i64::MIN);
-            self.decoder.flush();
+            self.begin(part.packets.first().and_then(|(key, _)| key.tick()));
         }
         picker.want(part.targets);
         for (packet, effort) in part.packets {
-            self.context.failure.check()?;
-            self.decoder.set_effort(effort);
-            match packet.for_decoder(&mut self.config) {
-                Some(configured) => self.decoder.send(&configured)?,
-                None => self.decoder.send(packet.packet())?,
-            }
+            self.send(&packet, effort)?;
             self.pump(picker)?;
         }
         if part.last {
             self.decoder.drain()?;
             self.pump(picker)?;
-            let Self { context, converter, .. } = self;
-            picker.finish(&mut |target, frame| context.give(target, frame, converter))?;
+            self.finish(picker)?;
         }
         Ok(())
     }
 
+    /// Starts afresh, at the keyframe with this tick.
+    pub(super) fn begin(&mut self, key: Option<i64>) {
+        self.key = key.unwrap_or(i64::MIN);
+        self.decoder.flush();
+    }
+
+    pub(super) fn send(&mut self, packet: &CodedPacket, effort: Effort) -> Result<()> {
+        self.context.failure.check()?;
+        self.decoder.set_effort(effort);
+        match packet.for_decoder(&mut self.config) {
+            Some(configured) => self.decoder.send(&configured),
+            None => self.decoder.send(packet.packet()),
+        }
+    }
+
+    /// Gives the frames that are still wanted: the group has ended.
+    pub(super) fn finish(&mut self, picker: &mut Picker) -> Result<()> {
+        let Self { context, converter, .. } = self;
+        picker.finish(&mut |target, frame| context.give(target, frame, converter))
+    }
+
     fn pump(&mut self, picker: &mut Picker) -> Result<()> {
+        while let Some(frame) = self.receive()? {
+            self.offer(frame, picker)?;
+        }
+        Ok(())
+    }
+
+    /// Lets those see a frame who wait for one.
+    pub(super) fn offer(&mut self, frame: Arc<VideoFrame>, picker: &mut Picker) -> Result<()> {
+        let Self { context, converter, .. } = self;
+        picker.offer(frame, &mut |target, frame| context.give(target, frame, converter))
+    }
+
+    /// The next picture that the decoder has ready.
+    pub(super) fn receive(&mut self) -> Result<Option<Arc<VideoFrame>>> {
         while let Step::Frame(raw) = self.decoder.receive_video()? {
             let context = self.context;
             context.count(raw.width(), raw.height())?;
@@ -386,9 +433,8 @@ impl Worker<'_> {
                 context.limits.check_picture(Stage::Decode, frame.width(), frame.height())?;
                 context.tally.see(&frame);
             }
-            let converter = &mut self.converter;
-            picker.offer(frame, &mut |target, frame| context.give(target, frame, converter))?;
+            return Ok(Some(frame));
         }
-        Ok(())
+        Ok(None)
     }
 }

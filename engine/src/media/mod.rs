@@ -10,6 +10,7 @@
 
 mod allow;
 mod clock;
+mod coded;
 mod colour;
 mod decoder;
 mod deinterlace;
@@ -31,10 +32,12 @@ mod reading;
 mod report;
 mod select;
 mod sequence;
+mod small;
 mod sound;
 mod source;
 
 pub use clock::{Splice, SpliceKind, TOLERANCE};
+pub use coded::{CodedGroup, CodedPicture};
 pub use colour::{Colour, Matrix};
 pub use encode::SoundCodec;
 pub use frame::VideoFrame;
@@ -45,7 +48,8 @@ pub use info::{
 pub use mux::{FilmContainer, Joined, SoundContainer, SoundFile, join};
 pub use picture::{PictureConverter, PictureSize};
 pub use probe::probe;
-pub use reading::{FrameSink, Picked, Reading};
+pub use reading::{FrameSink, GroupJudge, Picked, Reading};
 pub use report::{Notice, ReadReport, SoundReport};
 pub use select::{FramePolicy, Precision};
+pub use small::{SMALL_HEIGHT, SMALL_WIDTH, SmallPicture};
 pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};

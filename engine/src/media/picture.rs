@@ -85,6 +85,20 @@ impl PictureConverter {
         Ok(upright(picture, frame.rotation(), frame.is_mirrored()))
     }
 
+    /// Packed RGB of exactly this size, neither turned nor corrected for aspect.
+    pub(super) fn rgb_of(
+        &mut self,
+        frame: &VideoFrame,
+        width: u32,
+        height: u32,
+    ) -> Result<Vec<u8>> {
+        self.fill_rgb(frame)?;
+        if (width, height) == (frame.width(), frame.height()) {
+            return Ok(std::mem::take(&mut self.rgb));
+        }
+        self.resize(frame.width(), frame.height(), width, height)
+    }
+
     /// Fills `self.rgb` with packed RGB at the coded size.
     fn fill_rgb(&mut self, frame: &VideoFrame) -> Result<()> {
         let shape = Shape {

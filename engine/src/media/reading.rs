@@ -7,6 +7,7 @@
 //! as is wanted. In sequence: one decoder with frame threads reads everything; for all frames,
 //! for deinterlacing, and for streams without timestamps to plan by.
 
+use super::coded::CodedGroup;
 use super::failure::Failure;
 use super::frame::StreamLook;
 use super::groups::Groups;
@@ -49,6 +50,26 @@ pub trait FrameSink: Sync {
     fn frame(&self, picked: Picked<'_>, converter: &mut PictureConverter) -> Result<()>;
 }
 
+/// Chooses what is decoded of the main video stream, group by group, by what a packet says of
+/// itself and by the keyframes.
+///
+/// Where a stream can be cut into groups, every group comes to [`GroupJudge::group`], on several
+/// threads, begun in order of time. Otherwise, and where somebody else wants every frame anyway,
+/// each frame comes to [`GroupJudge::frame`].
+pub trait GroupJudge: Sync {
+    /// A group of pictures. What it decodes serves the requests for frames as well.
+    ///
+    /// # Errors
+    /// An error ends the whole reading.
+    fn group(&self, group: &mut CodedGroup<'_, '_>) -> Result<()>;
+
+    /// Every frame, in no set order; `n` counts them from 0 in order of time.
+    ///
+    /// # Errors
+    /// An error ends the whole reading.
+    fn frame(&self, n: u64, frame: &VideoFrame, converter: &mut PictureConverter) -> Result<()>;
+}
+
 struct FrameRequest<'a> {
     policy: FramePolicy,
     precision: Precision,
@@ -73,6 +94,7 @@ pub struct Reading<'a> {
     audio: Option<usize>,
     frames: Vec<FrameRequest<'a>>,
     sound: Vec<SoundRequest<'a>>,
+    judge: Option<&'a dyn GroupJudge>,
     progress: Option<OnProgress>,
 }
 
@@ -95,6 +117,7 @@ impl<'a> Reading<'a> {
             audio: None,
             frames: Vec::new(),
             sound: Vec::new(),
+            judge: None,
             progress: None,
         })
     }
@@ -134,6 +157,13 @@ impl<'a> Reading<'a> {
     #[must_use]
     pub fn sound(mut self, format: SoundFormat, sink: &'a mut dyn SoundSink) -> Self {
         self.sound.push(SoundRequest { format, sink });
+        self
+    }
+
+    /// Has `judge` choose what it needs of the main video stream. One judge to a reading.
+    #[must_use]
+    pub fn judge(mut self, judge: &'a dyn GroupJudge) -> Self {
+        self.judge = Some(judge);
         self
     }
 
@@ -179,10 +209,12 @@ impl<'a> Reading<'a> {
         sound: Vec<SoundRequest<'_>>,
         tally: &Tally,
     ) -> Result<ReadReport> {
-        let video = if frames.is_empty() { None } else { Some(self.video_plan(frames)?) };
+        let no_pictures = frames.is_empty() && self.judge.is_none();
+        let video = if no_pictures { None } else { Some(self.video_plan(frames)?) };
         let audio = if sound.is_empty() { None } else { Some(self.audio_plan()?) };
         let audio_index = audio.as_ref().map(|a| a.index);
-        let keys_only = video.as_ref().is_some_and(|v| !v.in_sequence && v.schedule.keys_suffice());
+        let keys_only = self.judge.is_none()
+            && video.as_ref().is_some_and(|v| !v.in_sequence && v.schedule.keys_suffice());
         let video_index = video.as_ref().map(|v| v.index);
         self.input.want(|index| match index {
             _ if Some(index) == video_index && keys_only => Want::Keyframes,
@@ -223,6 +255,7 @@ impl<'a> Reading<'a> {
                             failure: &failure,
                             tally,
                             requests: frames,
+                            judge: self.judge,
                             bytes: self.info.bytes,
                         };
                         if plan.in_sequence {
@@ -252,12 +285,12 @@ impl<'a> Reading<'a> {
         if damaged > 0 {
             report.notices.push(Notice::DamagedPackets { count: damaged });
         }
-        if !frames.is_empty() && report.frames_given == 0 {
+        let pictures = if frames.is_empty() { report.frames_decoded } else { report.frames_given };
+        if !no_pictures && pictures == 0 {
             return Err(Error::new(ErrorKind::Input, Stage::Decode, "no picture could be decoded")
                 .hint("the file is damaged, cut off before its first keyframe, or encrypted"));
         }
-        if audio_index.is_some() && frames.is_empty() && report.sound.iter().all(|s| s.samples == 0)
-        {
+        if audio_index.is_some() && no_pictures && report.sound.iter().all(|s| s.samples == 0) {
             return Err(Error::new(ErrorKind::Input, Stage::Decode, "no sound could be decoded")
                 .hint("the file is damaged, cut off or encrypted"));
         }
@@ -293,12 +326,15 @@ impl<'a> Reading<'a> {
         let start = stream.start.unwrap_or(Timestamp::ZERO);
         let requests = frames.iter().map(|r| (&r.policy, r.precision));
         let length = length(&self.info, stream);
-        let schedule = Schedule::new(requests, clock, start, length)?;
+        let mut schedule = Schedule::new(requests, clock, start, length)?;
         let format = &self.info.container;
         // Raw streams have no timestamps, and AVI none for presentation, so with reordering the
         // order of display is known only by decoding it all.
         let unplannable = allow::is_elementary(format) || (format == "avi" && video.reorder > 0);
         let in_sequence = schedule.wants_all() || self.deinterlace || unplannable;
+        if in_sequence && self.judge.is_some() {
+            schedule.add_all();
+        }
         let aspect = video
             .sample_aspect
             .split_once(':')
@@ -391,6 +427,7 @@ pub(super) struct VideoContext<'a> {
     pub failure: &'a Failure,
     pub tally: &'a Tally,
     requests: &'a [FrameRequest<'a>],
+    pub judge: Option<&'a dyn GroupJudge>,
     bytes: Option<u64>,
 }
 
@@ -403,6 +440,9 @@ impl VideoContext<'_> {
         converter: &mut PictureConverter,
     ) -> Result<()> {
         self.failure.check()?;
+        if let Some(judge) = self.judge.filter(|_| target.request == self.requests.len()) {
+            return judge.frame(target.n, frame, converter);
+        }
         let given = self.tally.frames_given.fetch_add(1, Ordering::Relaxed) + 1;
         if given > self.limits.frames_out {
             return Err(Limits::exceeded(

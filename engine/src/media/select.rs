@@ -204,6 +204,11 @@ impl Schedule {
         Ok(Self { lanes })
     }
 
+    /// Adds a request for every frame behind the others.
+    pub(super) fn add_all(&mut self) {
+        self.lanes.push(Lane { n: 0, kind: LaneKind::All });
+    }
+
     /// Whether some request wants every frame.
     pub(super) fn wants_all(&self) -> bool {
         self.lanes.iter().any(|lane| matches!(lane.kind, LaneKind::All))

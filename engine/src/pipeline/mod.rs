@@ -10,6 +10,7 @@ mod plan;
 mod process;
 mod runner;
 mod sheet;
+mod shots;
 pub mod stage;
 mod stages;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use frames::{ExtractFrames, FrameFile};
 pub use plan::{Planned, Why};
 pub use process::{Process, ProcessReport, Spoken, StageAccount, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
+pub use shots::{Detector, FindShots, ShotSettings};
 pub use transcribe::{Transcribe, Transcribed};
 
 use crate::control::{Cancel, OnProgress};
