@@ -271,3 +271,32 @@ fn the_main_job_writes_the_transcript_too() {
     }
     assert!(rushes(words).ok().text().contains("up to date"));
 }
+
+#[test]
+fn a_main_job_that_was_killed_goes_on_where_it_was() {
+    let dir = folder();
+    let library = dir.path().join("library");
+    let film = long();
+    let words: Vec<&str> = ["process", film.to_str().unwrap(), "-q"]
+        .into_iter()
+        .chain(["--models-dir", models(), "--library", library.to_str().unwrap()])
+        .collect();
+    let child = start(&words, None, &[]);
+    let journal = || {
+        let files = std::fs::read_dir(&library).into_iter().flatten().flatten();
+        let mut files = files.map(|entry| entry.path());
+        files.find(|path| path.extension().is_some_and(|e| e == "journal"))
+    };
+    let kept = || {
+        let text = journal().and_then(|path| std::fs::read_to_string(path).ok());
+        text.map_or(0, |text| text.lines().count().max(1) - 1)
+    };
+    wait_until("two chunks", || kept() >= 2);
+    signal(&child, "KILL");
+    finish(child, &[]);
+    let kept = kept();
+    let row = rushes(words.iter().copied().chain(["--json"])).ok().json_line();
+    assert_eq!(row["transcript"]["counts"]["reused"], kept, "{row}");
+    assert!(journal().is_none());
+    assert!(rushes(&words).ok().text().contains("up to date"));
+}
