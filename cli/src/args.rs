@@ -3,6 +3,7 @@
 
 use crate::commands::library::LibraryArgs;
 use crate::commands::process::ProcessArgs;
+use crate::commands::search::SearchArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::limits::Limits;
 use rushes::media::Channels;
@@ -180,6 +181,11 @@ pub enum Command {
         after_help = "Examples:\n  rushes why talk.mp4\n  rushes why footage/ --every 2s --json | jq '.stages[] | select(.runs)'"
     )]
     Why(ProcessArgs),
+    /// Find moments in a library: by words that are said, by what is meant, by what is shown
+    #[command(
+        after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json"
+    )]
+    Search(SearchArgs),
     /// Look at a library and keep it in order
     #[command(
         subcommand_required = true,

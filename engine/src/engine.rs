@@ -1,11 +1,13 @@
 //! The front door: a library folder and the jobs that fill it.
 
 use crate::control::{Cancel, Progress};
+use crate::embed::Embedders;
 use crate::error::Result;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
 use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
+use crate::search::{Answer, SearchQuery, search};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::TranscribeSettings;
 use crate::stills::SheetLayout;
@@ -40,6 +42,14 @@ impl Engine {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.run.limits = limits;
         self
+    }
+
+    /// Searches the library; without `embedders` only for words.
+    ///
+    /// # Errors
+    /// As [`crate::search::search`].
+    pub fn search(&self, query: &SearchQuery, embedders: Option<&Embedders>) -> Result<Answer> {
+        search(&*self.library.make_catalogue()?, embedders, query, &self.run.cancel)
     }
 
     /// Reads what `input` is made of.
@@ -96,6 +106,13 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn transcribe(mut self, speech: &Arc<Speech>, settings: TranscribeSettings) -> Self {
         self.job.transcript = Some(WithSpeech { speech: speech.clone(), settings });
+        self
+    }
+
+    /// Has what is said and shown made into vectors by `embedders`, which many jobs may share.
+    #[must_use]
+    pub fn embed(mut self, embedders: &Arc<Embedders>) -> Self {
+        self.job.embedders = Some(embedders.clone());
         self
     }
 

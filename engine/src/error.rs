@@ -71,6 +71,8 @@ pub enum Stage {
     Subtitles,
     /// Turning texts and pictures into vectors.
     Embed,
+    /// Answering a question from a library.
+    Search,
     /// Loading a model or its run-time library.
     Model,
     /// Planning or running several stages together.
@@ -92,6 +94,7 @@ impl Stage {
             Self::Transcribe => "transcribe",
             Self::Subtitles => "subtitles",
             Self::Embed => "embed",
+            Self::Search => "search",
             Self::Model => "model",
             Self::Process => "process",
         }

@@ -1,12 +1,14 @@
 //! One file a verb. Here: what they share.
 
 mod audio;
+mod embed;
 mod frames;
 pub mod library;
 mod models;
 mod mux;
 mod probe;
 pub mod process;
+pub mod search;
 mod sheet;
 mod shell;
 mod shots;
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),
         Command::Why(args) => why::run(&session, args),
+        Command::Search(args) => search::run(&session, args),
         Command::Library(args) => library::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),
         Command::Models(args) => models::run(&session, args),

@@ -1,6 +1,6 @@
 //! `rushes process`: the main job.
 
-use super::{Session, Shown, speech};
+use super::{Session, Shown, embed, speech};
 use crate::args::{SpeechArgs, side, step};
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
@@ -12,6 +12,7 @@ use rushes::time::Timestamp;
 use serde::Serialize;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Args, Debug)]
 pub struct ProcessArgs {
@@ -49,6 +50,10 @@ pub enum StageChoice {
     Frames,
     Sheet,
     Audio,
+    /// Where shots begin and end
+    Shots,
+    /// What is said (with transcribe) and shown (with frames) as vectors and names, for searching
+    Embed,
 }
 
 #[derive(Serialize)]
@@ -85,6 +90,19 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
     } else {
         None
     };
+    let embedders = if has(StageChoice::Embed) {
+        let (embedders, missing) = embed::open(session, args.speech.models_dir.as_deref())?;
+        match missing.into_iter().next() {
+            Some(error) if !all => return speech::refuse(session, &error).map(Err),
+            Some(error) if !session.output.quiet => {
+                say(&format!("less will be found by searching: {}", plain(&error.to_string())));
+            }
+            _ => {}
+        }
+        Some(Arc::new(embedders))
+    } else {
+        None
+    };
     Ok(Ok(Process {
         frames: ExtractFrames {
             policy: FramePolicy::Every(args.every),
@@ -97,8 +115,10 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
             frames: has(StageChoice::Frames),
             sheet: has(StageChoice::Sheet),
             audio: has(StageChoice::Audio),
+            shots: has(StageChoice::Shots),
         },
         transcript,
+        embedders,
         trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
     }))

@@ -140,7 +140,10 @@ fn what_is_missing_or_wrong_is_said() {
         name: "m".into(),
         digest: "0".into(),
         weights: file("model.safetensors", "no weights"),
-        tokenizer: file("tokenizer.json", r#"{"model":{"type":"WordLevel","vocab":{},"unk_token":""}}"#),
+        tokenizer: file(
+            "tokenizer.json",
+            r#"{"model":{"type":"WordLevel","vocab":{},"unk_token":""}}"#,
+        ),
         config: file("config.json", r#"{"hidden_size":0}"#),
     };
     for engine in [EmbedEngine::Candle, EmbedEngine::Onnx] {

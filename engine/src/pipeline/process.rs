@@ -3,8 +3,9 @@
 
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
-use super::stages::{audio, frames, probe, report, sheet, transcript};
-use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, runner};
+use super::stages::{audio, frames, meaning, probe, report, sheet, shots, shown, transcript};
+use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
+use crate::embed::Embedders;
 use crate::error::Result;
 use crate::library::{Identity, Library, Trust};
 use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
@@ -31,10 +32,15 @@ pub struct Process {
     pub sheet: SheetLayout,
     /// The sound file.
     pub audio: ExtractAudio,
+    /// What is a shot.
+    pub shots: ShotSettings,
     /// Which of them are made.
     pub stages: Stages,
     /// What makes the transcript; none is made without.
     pub transcript: Option<WithSpeech>,
+    /// What makes vectors of what is said and shown, and names what is shown; many jobs may share
+    /// it. Models that it does not have are done without.
+    pub embedders: Option<Arc<Embedders>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -49,13 +55,15 @@ pub struct Stages {
     pub sheet: bool,
     /// `audio.flac`.
     pub audio: bool,
+    /// The shots, in the catalogue.
+    pub shots: bool,
 }
 
 impl Stages {
     /// All of them.
-    pub const ALL: Self = Self { frames: true, sheet: true, audio: true };
+    pub const ALL: Self = Self { frames: true, sheet: true, audio: true, shots: true };
     /// None of them.
-    pub const NONE: Self = Self { frames: false, sheet: false, audio: false };
+    pub const NONE: Self = Self { frames: false, sheet: false, audio: false, shots: false };
 }
 
 /// Speech recognition as part of [`Process`].
@@ -77,8 +85,10 @@ impl Default for Process {
             },
             sheet: SheetLayout::DEFAULT,
             audio: ExtractAudio { format: SoundFormat::SOURCE, container: SoundContainer::Flac },
+            shots: ShotSettings::default(),
             stages: Stages::ALL,
             transcript: None,
+            embedders: None,
             trust: Trust::Stamp,
         }
     }
@@ -156,8 +166,20 @@ impl Process {
         if self.stages.audio {
             stages.push(Box::new(audio::Audio(&self.audio)));
         }
+        if self.stages.shots {
+            stages.push(Box::new(shots::Shots(&self.shots)));
+        }
+        let models = self.embedders.as_deref().map(|embedders| (embedders, embedders.models()));
+        if let Some((embedders, _)) = models.filter(|(_, models)| models.labels.is_some())
+            && self.stages.frames
+        {
+            stages.push(Box::new(shown::Shown { frames: &self.frames, embedders }));
+        }
         if let Some(with) = &self.transcript {
             stages.push(Box::new(transcript::Transcription(with)));
+            if let Some((embedders, _)) = models.filter(|(_, models)| models.text.is_some()) {
+                stages.push(Box::new(meaning::Meaning(embedders)));
+            }
         }
         stages.push(Box::new(report::Report));
         stages

@@ -82,11 +82,13 @@ pub(super) fn run(
     let mut wants = Wants::default();
     for job in &mut jobs {
         let (frames, before) = (wants.frames.len(), wants.sound.len());
+        let judged = wants.judge.is_some();
         if let Begun::Work(work) = &mut job.begun {
             work.request(&mut wants)?;
         }
         job.sounds = wants.sound.len() - before;
-        job.reads = job.sounds > 0 || wants.frames.len() > frames;
+        let judges = wants.judge.is_some() != judged;
+        job.reads = job.sounds > 0 || judges || wants.frames.len() > frames;
     }
     let read = if wants.is_empty() {
         drop(reading);
@@ -101,6 +103,9 @@ pub(super) fn run(
         reading = reading.deinterlace(wants.deinterlace);
         for (policy, precision, sink) in wants.frames {
             reading = reading.frames(policy, precision, sink);
+        }
+        if let Some(judge) = wants.judge {
+            reading = reading.judge(judge);
         }
         for (format, sink) in wants.sound {
             reading = reading.sound(format, sink);

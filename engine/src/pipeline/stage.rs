@@ -32,7 +32,8 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::catalogue::rows::Rows;
 use crate::library::{Catalogue, Identity, Library, Staging};
 use crate::media::{
-    FramePolicy, FrameSink, MediaInfo, Precision, ReadReport, SoundFormat, SoundReport, SoundSink,
+    FramePolicy, FrameSink, GroupJudge, MediaInfo, Precision, ReadReport, SoundFormat, SoundReport,
+    SoundSink,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -114,6 +115,7 @@ pub trait StageWork {
 pub struct Wants<'w> {
     pub(super) frames: Vec<(FramePolicy, Precision, &'w dyn FrameSink)>,
     pub(super) sound: Vec<(SoundFormat, &'w mut dyn SoundSink)>,
+    pub(super) judge: Option<&'w dyn GroupJudge>,
     pub(super) deinterlace: bool,
     pub(super) paced: bool,
 }
@@ -132,6 +134,11 @@ impl<'w> Wants<'w> {
         self.frames.push((policy, precision, sink));
     }
 
+    /// Has `judge` choose what it needs of the pictures. A reading has one judge: the last stays.
+    pub fn judge(&mut self, judge: &'w dyn GroupJudge) {
+        self.judge = Some(judge);
+    }
+
     /// Asks for the sound of the main stream.
     pub fn sound(&mut self, format: SoundFormat, sink: &'w mut dyn SoundSink) {
         self.sound.push((format, sink));
@@ -143,7 +150,7 @@ impl<'w> Wants<'w> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.sound.is_empty()
+        self.frames.is_empty() && self.sound.is_empty() && self.judge.is_none()
     }
 }
 

@@ -59,8 +59,11 @@ pub fn fuse<R>(lists: Vec<(f64, Vec<Place<R>>)>) -> Vec<Moment<R>> {
     // Around the best place first, so that a moment is about that and not about what lies between.
     all.sort_by(|a, b| {
         let by_place = || {
-            (a.place.media, a.place.span.start, a.place.span.end)
-                .cmp(&(b.place.media, b.place.span.start, b.place.span.end))
+            (a.place.media, a.place.span.start, a.place.span.end).cmp(&(
+                b.place.media,
+                b.place.span.start,
+                b.place.span.end,
+            ))
         };
         b.share.total_cmp(&a.share).then_with(by_place)
     });
@@ -127,10 +130,10 @@ mod tests {
         assert_eq!(moments[0].span, place(2, 10, 15, "").span);
         assert!(moments[0].score > moments[1].score);
         // Equal scores: by place.
-        assert_eq!((moments[1].span.start, moments[2].span.start.as_millis()), (
-            Timestamp::ZERO,
-            50_000
-        ));
+        assert_eq!(
+            (moments[1].span.start, moments[2].span.start.as_millis()),
+            (Timestamp::ZERO, 50_000)
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::embed::{Embedders, Embedding};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::Catalogue;
 use crate::library::catalogue::rows::{FrameRow, Owner, RowRef, Stored};
-use crate::library::catalogue::text::{TextHitKind, TextQuery};
+use crate::library::catalogue::{TextHitKind, TextQuery};
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -206,8 +206,7 @@ fn by_meaning(films: &mut Films<'_>, asked: &Embedding) -> Result<List> {
         if stored.row.vector.len() != asked.dim() {
             return;
         }
-        let likeness: f32 =
-            stored.row.vector.iter().zip(asked.vector()).map(|(a, b)| a * b).sum();
+        let likeness: f32 = stored.row.vector.iter().zip(asked.vector()).map(|(a, b)| a * b).sum();
         if likeness >= LEAST_LIKENESS {
             best.push((likeness, segment));
         }

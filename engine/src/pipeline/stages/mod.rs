@@ -2,10 +2,13 @@
 
 pub(super) mod audio;
 pub(super) mod frames;
+pub(super) mod meaning;
 mod page;
 pub(super) mod probe;
 pub(super) mod report;
 pub(super) mod sheet;
+pub(super) mod shots;
+pub(super) mod shown;
 pub(super) mod transcript;
 
 use crate::error::{Error, ErrorKind, Result, Stage};

@@ -1,0 +1,143 @@
+//! `rushes search`: moments of a library.
+
+use super::{Session, embed};
+use crate::output::{Status, say};
+use clap::Args;
+use rushes::library::Library;
+use rushes::search::{Hit, Reason, SearchQuery, search};
+use rushes::text::plain;
+use rushes::time::Timestamp;
+use serde::Serialize;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    /// What to look for, in your own words
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// The library
+    #[arg(long, default_value = "library", value_name = "DIR")]
+    pub library: PathBuf,
+    /// How many moments at most
+    #[arg(long, default_value = "10", value_name = "N")]
+    pub limit: NonZeroUsize,
+    /// Only where this language is spoken, e.g. en
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<String>,
+    /// Only in this film: a part of its name
+    #[arg(long, value_name = "NAME")]
+    pub film: Option<String>,
+    /// Look for words only; no model is loaded
+    #[arg(long)]
+    pub words: bool,
+    /// Folder of models [default: that of `rushes models`]
+    #[arg(long, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    r#type: &'static str,
+    rank: usize,
+    #[serde(flatten)]
+    hit: &'a Hit,
+}
+
+pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
+    let library = Library::at(&args.library);
+    let Some(catalogue) = library.catalogue()? else {
+        anyhow::bail!(
+            "there is no library in {}: `rushes process` makes one",
+            args.library.display()
+        );
+    };
+    let embedders = if args.words {
+        None
+    } else {
+        let (embedders, missing) = embed::open(session, args.models_dir.as_deref())?;
+        if let Some(error) = missing.first()
+            && !session.output.quiet
+        {
+            say(&format!("only part of what is there is searched: {}", plain(&error.to_string())));
+        }
+        Some(embedders)
+    };
+    let media = match &args.film {
+        None => Vec::new(),
+        Some(part) => {
+            let all = catalogue.all_media()?;
+            let media: Vec<i64> =
+                all.iter().filter(|film| film.name.contains(part)).map(|film| film.id).collect();
+            if media.is_empty() {
+                anyhow::bail!("no film in the library has `{}` in its name", plain(part));
+            }
+            media
+        }
+    };
+    let query = SearchQuery {
+        limit: args.limit,
+        media,
+        language: args.language.clone(),
+        ..SearchQuery::new(args.query.join(" "))
+    };
+    let answer = match search(&catalogue, embedders.as_ref(), &query, &session.run.cancel) {
+        Ok(answer) => answer,
+        Err(error) => {
+            session.output.failure(&error)?;
+            return Ok(Status::Ok.and_failure(&error, true));
+        }
+    };
+    for (at, hit) in answer.hits.iter().enumerate() {
+        let record = Record { r#type: "hit", rank: at + 1, hit };
+        session.output.data(&shown(at + 1, hit), &record)?;
+    }
+    if answer.hits.is_empty() && !session.output.quiet {
+        say("nothing was found");
+    }
+    Ok(Status::Ok)
+}
+
+/// A hit for people: place and film, then a line for each reason.
+fn shown(rank: usize, hit: &Hit) -> String {
+    let mut lines = vec![format!(
+        "{rank:>2}. {} to {}  {}",
+        clock(hit.span.start),
+        clock(hit.span.end),
+        hit.name
+    )];
+    // A list may lead to a moment by several of its sentences: the first of each is enough here.
+    let mut told = Vec::new();
+    for reason in &hit.why {
+        let kind = std::mem::discriminant(reason);
+        if !told.contains(&kind) {
+            told.push(kind);
+            lines.push(format!("    {}", why(reason)));
+        }
+    }
+    lines.iter().map(|line| plain(line).into_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn why(reason: &Reason) -> String {
+    match reason {
+        Reason::Said { words, text } => format!("said ({}): {text}", words.join(", ")),
+        Reason::Meant { likeness, text } => format!("meant ({likeness:.2}): {text}"),
+        Reason::Written { words, text } => format!("written ({}): {text}", words.join(", ")),
+        Reason::Shown { label, probability, .. } => {
+            format!("shown: {label} ({:.0} %)", probability * 100.0)
+        }
+        _ => String::new(),
+    }
+}
+
+/// `1:02:03.4`
+fn clock(time: Timestamp) -> String {
+    let tenths = time.as_millis() / 100;
+    let (hours, minutes) = (tenths / 36_000, tenths / 600 % 60);
+    let seconds = format!("{:02}.{}", tenths / 10 % 60, tenths % 10);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds}")
+    } else {
+        format!("{minutes}:{seconds}")
+    }
+}
