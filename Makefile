@@ -1,6 +1,6 @@
 # The few commands that a person or CI starts from. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint demo bench bench-speech clean-demo setup
+.PHONY: help build test lint demo bench bench-speech bench-shots clean-demo setup
 
 CARGO ?= cargo
 
@@ -34,6 +34,10 @@ bench: setup ## build for release and compare with peers
 bench-speech: setup ## build for release and compare speech to text with peers
 	$(CARGO) build --release --locked -p rushes-cli -p rushes-benches --bins
 	python3 benches/speech.py
+
+bench-shots: setup ## build for release and compare shot detection with peers
+	$(CARGO) build --release --locked -p rushes-cli
+	python3 benches/shots.py
 
 clean-demo: ## remove what `make demo` made
 	rm -rf demo

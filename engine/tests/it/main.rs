@@ -8,6 +8,7 @@ mod conformance;
 mod exact_frames;
 mod probe;
 mod shapes;
+mod shots;
 mod sound;
 mod speech_support;
 mod support;
