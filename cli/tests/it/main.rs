@@ -10,6 +10,7 @@ mod models;
 mod names;
 mod pipes;
 mod runs;
+mod search;
 mod signals;
 mod support;
 mod transcribe;
