@@ -98,7 +98,7 @@ fn moved_and_copied_films_are_recognised_and_changed_ones_made_anew() {
     // Another film under the same name is another film.
     copy(&video_only(), dir.join("b.mp4"));
     let record = process(dir, &["b.mp4"]);
-    assert_eq!(ran(&record).len(), 5, "{record}");
+    assert_eq!(ran(&record).len(), 6, "{record}");
     assert_ne!(dir.join(record["output"].as_str().unwrap()), own);
     assert_eq!(library(dir, &["ls", "--json"]).ok().json().len(), 2);
     let record = library(dir, &["show", "b.mp4", "--json"]).ok().json_line();
