@@ -113,10 +113,8 @@ impl BertWeights {
             }
             Ok(layer)
         };
-        let types = file.data(
-            "embeddings.token_type_embeddings.weight",
-            &[shape.type_vocab_size, hidden],
-        )?;
+        let types =
+            file.data("embeddings.token_type_embeddings.weight", &[shape.type_vocab_size, hidden])?;
         let mut positions = file.data(
             "embeddings.position_embeddings.weight",
             &[shape.max_position_embeddings, hidden],
@@ -138,8 +136,7 @@ impl BertWeights {
             })
         };
         Ok(Self {
-            words: file
-                .data("embeddings.word_embeddings.weight", &[shape.vocab_size, hidden])?,
+            words: file.data("embeddings.word_embeddings.weight", &[shape.vocab_size, hidden])?,
             positions,
             norm: gain("embeddings.LayerNorm")?,
             blocks: (0..shape.num_hidden_layers).map(block).collect::<Result<_>>()?,

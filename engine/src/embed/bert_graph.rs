@@ -254,7 +254,9 @@ fn repeated(widen: &Layer, narrow: &Layer, peaks: &[f32]) -> (Layer, Layer, Vec<
         weight: widen.weight.chunks_exact(widen.outputs.max(1)).flat_map(pick).collect(),
         bias: pick(&widen.bias),
     };
-    let rows = channels.iter().flat_map(|&(at, _)| &narrow.weight[at * narrow.outputs..][..narrow.outputs]);
+    let rows = channels
+        .iter()
+        .flat_map(|&(at, _)| &narrow.weight[at * narrow.outputs..][..narrow.outputs]);
     let narrower = Layer {
         inputs: channels.len(),
         outputs: narrow.outputs,
@@ -275,7 +277,9 @@ fn in_bytes(layer: &Layer, largest: f32) -> (Vec<i8>, Vec<f32>) {
     let bytes = layer
         .weight
         .chunks_exact(layer.outputs.max(1))
-        .flat_map(|row| row.iter().zip(&scales).map(|(weight, scale)| (weight / scale).round() as i8))
+        .flat_map(|row| {
+            row.iter().zip(&scales).map(|(weight, scale)| (weight / scale).round() as i8)
+        })
         .collect();
     (bytes, scales)
 }

@@ -19,10 +19,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The weights at `path`, on the CPU with `threads` threads.
-    pub(super) fn open(
-        path: &Path,
-        threads: NonZeroUsize,
-    ) -> Result<(Self, VarBuilder<'static>)> {
+    pub(super) fn open(path: &Path, threads: NonZeroUsize) -> Result<(Self, VarBuilder<'static>)> {
         let device = Device::Cpu;
         let file = read(path, MOST_WEIGHT_BYTES)?;
         // Halves are computed with as floats: CPUs have no products of them.

@@ -87,7 +87,15 @@ impl EfficientNet {
             // A kernel for each channel has one input.
             let groups = if inputs == 1 { outputs } else { 1 };
             let pads = (pad / 2, pad - pad / 2);
-            Ok::<_, crate::error::Error>(Conv { shape, weight, bias, stride, groups, pads, clipped })
+            Ok::<_, crate::error::Error>(Conv {
+                shape,
+                weight,
+                bias,
+                stride,
+                groups,
+                pads,
+                clipped,
+            })
         };
         let stem = conv("_conv_stem", "_bn0", [32, 3, 3, 3], 2, true)?;
         let mut blocks = vec![Block { convs: vec![stem], skip: false }];

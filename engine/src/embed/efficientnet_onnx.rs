@@ -35,7 +35,7 @@ impl EfficientNetOnnx {
 
 impl ImageNet for EfficientNetOnnx {
     fn run(&mut self, batch: PixelBatch) -> Result<ImageMade> {
-        let mut run = || -> ort::Result<ImageMade> {
+        let run = || -> ort::Result<ImageMade> {
             let shape = [batch.pictures, 3, batch.height, batch.width];
             let pictures = Tensor::from_array((shape, batch.values))?;
             let outputs = self.session.run(ort::inputs!["pictures" => pictures])?;

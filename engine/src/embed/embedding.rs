@@ -149,6 +149,8 @@ mod tests {
             assert_eq!(Embedding::new(id.clone(), bad).unwrap_err().kind(), ErrorKind::Model);
         }
         let text = serde_json::to_string(&a).unwrap();
-        assert!(text.starts_with(r#"{"model":"all-minilm-l6-v2#53aa51172d14","dim":2,"vector":[0.6"#));
+        assert!(
+            text.starts_with(r#"{"model":"all-minilm-l6-v2#53aa51172d14","dim":2,"vector":[0.6"#)
+        );
     }
 }

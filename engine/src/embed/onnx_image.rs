@@ -62,7 +62,12 @@ impl OnnxImage {
         Ok(Self { session, shape, path: path.to_owned(), single })
     }
 
-    fn some(&mut self, batch: &PixelBatch, values: Vec<f32>, count: usize) -> ort::Result<Vec<f32>> {
+    fn some(
+        &mut self,
+        batch: &PixelBatch,
+        values: Vec<f32>,
+        count: usize,
+    ) -> ort::Result<Vec<f32>> {
         let (height, width) = (batch.height, batch.width);
         let pixels = match self.shape.layout {
             Layout::ColourFirst => Tensor::from_array(([count, 3, height, width], values))?,

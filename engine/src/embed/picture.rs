@@ -56,9 +56,7 @@ impl Preparation {
             Filter::Bicubic => FilterType::CatmullRom,
         };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        resizer
-            .resize(&from, &mut scaled, &options)
-            .map_err(|error| refused(error.to_string()))?;
+        resizer.resize(&from, &mut scaled, &options).map_err(|error| refused(error.to_string()))?;
         let (size_x, size_y) = (self.size.0 as usize, self.size.1 as usize);
         let left = (wide as usize).saturating_sub(size_x) / 2;
         let top = (high as usize).saturating_sub(size_y) / 2;

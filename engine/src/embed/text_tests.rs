@@ -44,7 +44,7 @@ fn embedders(engine: EmbedEngine) -> Option<Embedders> {
     Some(Embedders::new(models, EmbedOptions { engine, threads: NonZeroUsize::new(2).unwrap() }))
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
     };
@@ -140,7 +140,10 @@ fn what_is_missing_or_wrong_is_said() {
         name: "m".into(),
         digest: "0".into(),
         weights: file("model.safetensors", "no weights"),
-        tokenizer: file("tokenizer.json", r#"{"model":{"type":"WordLevel","vocab":{},"unk_token":""}}"#),
+        tokenizer: file(
+            "tokenizer.json",
+            r#"{"model":{"type":"WordLevel","vocab":{},"unk_token":""}}"#,
+        ),
         config: file("config.json", r#"{"hidden_size":0}"#),
     };
     for engine in [EmbedEngine::Candle, EmbedEngine::Onnx] {

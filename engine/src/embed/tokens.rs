@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn rows_are_padded() {
         let batch = TokenBatch::new(&[&[7], &[8, 9], &[]], 0, 1);
-        assert_eq!(batch, TokenBatch { ids: vec![7, 1, 8, 9, 1, 1], lengths: vec![1, 2, 0], width: 2 });
+        assert_eq!(
+            batch,
+            TokenBatch { ids: vec![7, 1, 8, 9, 1, 1], lengths: vec![1, 2, 0], width: 2 }
+        );
         assert_eq!(TokenBatch::new(&[&[7]], 3, 0).ids, [7, 0, 0]);
         assert_eq!(TokenBatch::new(&[&[]], 0, 0).ids, [0]);
     }

@@ -111,8 +111,10 @@ mod tests {
 
     /// One tensor `t` of two numbers, written by hand.
     fn file(dtype: &str, data: &[u8]) -> Vec<u8> {
-        let header =
-            format!(r#"{{"t":{{"dtype":"{dtype}","shape":[2],"data_offsets":[0,{}]}}}}"#, data.len());
+        let header = format!(
+            r#"{{"t":{{"dtype":"{dtype}","shape":[2],"data_offsets":[0,{}]}}}}"#,
+            data.len()
+        );
         [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
     }
 
