@@ -37,11 +37,11 @@ def works():
     words = " ".join(spoken).split()
     short, mixed = [], []
     at = 0
-    for number in range(512):
+    for number in range(256):
         length = 5 + number * 7 % 26
         short.append(" ".join(words[(at + i) % len(words)] for i in range(length)))
         at += length
-    for number in range(192):
+    for number in range(96):
         length = (1, 4, 9, 15, 22, 40, 70, 130, 240)[number * 5 % 9]
         mixed.append(" ".join(words[(at + i) % len(words)] for i in range(length)))
         at += length
