@@ -44,7 +44,7 @@ fn embedders(engine: EmbedEngine) -> Option<Embedders> {
     Some(Embedders::new(models, EmbedOptions { engine, threads: NonZeroUsize::new(2).unwrap() }))
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
     };
