@@ -85,8 +85,7 @@ impl FrameFeatures {
         };
         let (red_mean, red_spread) = opponents(|r, g, _| r - g);
         let (blue_mean, blue_spread) = opponents(|r, g, b| 0.5 * (r + g) - b);
-        let colourfulness =
-            red_spread.hypot(blue_spread) + 0.3 * red_mean.hypot(blue_mean);
+        let colourfulness = red_spread.hypot(blue_spread) + 0.3 * red_mean.hypot(blue_mean);
         let at = |x: usize, y: usize| luma.get(y * width + x).copied().unwrap_or(0.0);
         let inner = (1..height.saturating_sub(1))
             .flat_map(|y| (1..width.saturating_sub(1)).map(move |x| (x, y)));
@@ -138,8 +137,7 @@ fn bars(luma: &[f32], width: usize, height: usize) -> Bars {
         values.filter(|v| *v > 20.0).count() * 50 <= count
     };
     let row = |y: usize| dark(&mut luma[y * width..(y + 1) * width].iter().copied(), width);
-    let column =
-        |x: usize| dark(&mut (0..height).map(|y| luma[y * width + x]), height);
+    let column = |x: usize| dark(&mut (0..height).map(|y| luma[y * width + x]), height);
     let share = |run: usize, of: usize| run as f32 / of.max(1) as f32;
     Bars {
         top: share((0..height).take_while(|y| row(*y)).count(), height),
@@ -259,9 +257,14 @@ mod tests {
         let half = FrameFeatures::of(&chequered(10, 0, 255));
         assert!((half.contrast - 0.5).abs() < 1e-3, "{half:?}");
         // Red and blue halves: rg is ±255, yb is 127.5 and -255.
-        let two = RgbImage::from_fn(320, 180, |x, _| {
-            if x < 160 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) }
-        });
+        let two =
+            RgbImage::from_fn(
+                320,
+                180,
+                |x, _| {
+                    if x < 160 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) }
+                },
+            );
         let (rg, yb) = ((127.5_f32, 127.5_f32), (-63.75_f32, 191.25_f32));
         let expected = rg.1.hypot(yb.1) + 0.3 * rg.0.hypot(yb.0);
         assert!((FrameFeatures::of(&two).colourfulness - expected).abs() < 0.1);

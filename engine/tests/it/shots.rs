@@ -35,7 +35,9 @@ fn film(name: &'static str, inputs: &[&str], graph: &str, gop: &str) -> PathBuf 
         args.extend(["-f", "lavfi", "-i", input].map(str::to_owned));
     }
     args.extend(["-threads", "1", "-filter_complex", graph, "-c:v", "libx264"].map(str::to_owned));
-    args.extend(["-preset", "veryfast", "-pix_fmt", "yuv420p", "-sc_threshold", "0"].map(str::to_owned));
+    args.extend(
+        ["-preset", "veryfast", "-pix_fmt", "yuv420p", "-sc_threshold", "0"].map(str::to_owned),
+    );
     args.extend(["-g", gop, "-fflags", "+bitexact", "-flags:v", "+bitexact"].map(str::to_owned));
     make(name, "mp4", &args)
 }
@@ -43,7 +45,8 @@ fn film(name: &'static str, inputs: &[&str], graph: &str, gop: &str) -> PathBuf 
 const BARS: &str = "smptehdbars=size=320x180:rate=25:duration=3";
 const TEST: &str = "testsrc2=size=320x180:rate=25:duration=5.2";
 const SET: &str = "mandelbrot=size=320x180:rate=25:start_scale=0.5:end_scale=0.1,trim=duration=4";
-const RAMP: &str = "gradients=size=320x180:rate=25:c0=navy:c1=orange:c2=white:n=3:seed=7:speed=0.002:duration=4";
+const RAMP: &str =
+    "gradients=size=320x180:rate=25:c0=navy:c1=orange:c2=white:n=3:seed=7:speed=0.002:duration=4";
 
 #[test]
 fn cuts_within_groups_are_exact() {
@@ -111,7 +114,12 @@ fn third_party_boundaries_are_exact() {
 
 #[test]
 fn a_still_film_is_left_out() {
-    let path = film("shots-still", &["smptehdbars=size=320x180:rate=25:duration=20"], "[0]format=yuv420p", "50");
+    let path = film(
+        "shots-still",
+        &["smptehdbars=size=320x180:rate=25:duration=20"],
+        "[0]format=yuv420p",
+        "50",
+    );
     let list = find(&path, true);
     assert_eq!(list.shots.len(), 1);
     assert_eq!(list.shots[0].end, Timestamp::from_secs(20));
@@ -153,10 +161,19 @@ fn lists_in_every_format() {
     let path = film("shots-cuts", &[BARS, TEST, SET, RAMP, BARS], graph, "50");
     let list = find(&path, true);
     let csv = list.write(ShotFormat::Csv).unwrap();
-    assert_eq!(csv.lines().nth(2).unwrap().split(',').take(6).collect::<Vec<_>>().join(","), "2,3.000000,8.200000,5.200000,75,205");
+    assert_eq!(
+        csv.lines().nth(2).unwrap().split(',').take(6).collect::<Vec<_>>().join(","),
+        "2,3.000000,8.200000,5.200000,75,205"
+    );
     let edl = list.write(ShotFormat::Edl).unwrap();
-    assert!(edl.contains("002  AX       V     C        00:00:03:00 00:00:08:05 00:00:03:00 00:00:08:05"), "{edl}");
-    let otio: serde_json::Value = serde_json::from_str(&list.write(ShotFormat::Otio).unwrap()).unwrap();
+    assert!(
+        edl.contains(
+            "002  AX       V     C        00:00:03:00 00:00:08:05 00:00:03:00 00:00:08:05"
+        ),
+        "{edl}"
+    );
+    let otio: serde_json::Value =
+        serde_json::from_str(&list.write(ShotFormat::Otio).unwrap()).unwrap();
     let clip = &otio["tracks"]["children"][0]["children"][0];
     assert_eq!(clip["markers"].as_array().unwrap().len(), 5);
     assert_eq!(clip["markers"][1]["marked_range"]["start_time"]["value"], 75.0);
