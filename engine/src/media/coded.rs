@@ -165,7 +165,6 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
     /// # Errors
     /// Those of the decoder, of `see`, and of those who take frames.
     pub fn decode(&mut self, wanted: &dyn Fn(i64) -> bool, see: SeeFrame<'_>) -> Result<()> {
-        let end = self.next_key().unwrap_or(i64::MAX);
         let serving = !std::mem::replace(&mut self.served, true);
         self.worker.begin(self.key());
         let mut seeing = true;
@@ -182,12 +181,12 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
         );
         if part.last {
             // It may be decoded again.
-            let decoded = self.decode_part(&part, wanted, (serving, end), &mut seeing, see);
+            let decoded = self.decode_part(&part, wanted, serving, &mut seeing, see);
             self.part = part;
             decoded?;
         } else {
             loop {
-                self.decode_part(&part, &|_| true, (true, end), &mut seeing, see)?;
+                self.decode_part(&part, &|_| true, true, &mut seeing, see)?;
                 let Ok(mut next) = self.rest.recv() else { break };
                 self.picker.want(std::mem::take(&mut next.targets));
                 part = next;
@@ -203,11 +202,14 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
         &mut self,
         part: &Part<CodedPacket>,
         wanted: &dyn Fn(i64) -> bool,
-        (serving, end): (bool, i64),
+        serving: bool,
         seeing: &mut bool,
         see: SeeFrame<'_>,
     ) -> Result<()> {
         let reach = if serving { part.reach } else { 0 };
+        // The next keyframe may be decoded for its leading pictures; it is not of this group.
+        let next = part.packets.get(part.own).filter(|_| part.last);
+        let end = next.and_then(|(key, _)| key.tick()).unwrap_or(i64::MAX);
         for (i, (packet, effort)) in part.packets.iter().enumerate() {
             if !*seeing && i >= reach {
                 break;

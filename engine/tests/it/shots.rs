@@ -75,7 +75,7 @@ fn a_dissolve_is_divided_in_its_middle() {
     let found = starts(&path);
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[1].1, Transition::Dissolve);
-    assert!((62..=63).contains(&found[1].0), "{found:?}");
+    assert!((61..=64).contains(&found[1].0), "{found:?}");
 }
 
 #[test]

@@ -83,7 +83,11 @@ impl Fades {
             return;
         };
         let short = next.time.minus(*first) < self.flash;
-        let back = |before: &SmallPicture| difference(before, &next.picture) < 8.0;
+        let back = |before: &SmallPicture| {
+            let mean = before.mean_luma();
+            let gap = if kind == Transition::White { 255.0 - mean } else { mean };
+            difference(before, &next.picture) < (0.35 * gap).max(8.0)
+        };
         self.pending = None;
         if short && self.before.as_ref().is_some_and(back) {
             return;

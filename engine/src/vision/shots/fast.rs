@@ -177,7 +177,8 @@ impl FastDetector {
                 continue;
             }
             let pictures: Vec<_> = stretch.iter().rev().map(|h| &h.frame.picture).collect();
-            let Some(mix) = mixed(&pictures) else { continue };
+            let still_before = stretch.last().is_some_and(|h| h.gap);
+            let Some(mix) = mixed(&pictures, still_before) else { continue };
             let time = |n: usize| stretch.iter().rev().nth(n).map(|h| h.frame.time);
             if let (Some(at), Some(end)) = (time(mix.middle), time(mix.end)) {
                 self.found.push(Boundary {

@@ -13,7 +13,7 @@ const MOST_CORRELATION: f32 = 0.7;
 /// Its ends must show something: from and to nothing is a fade.
 const LEAST_CONTRAST: f32 = 12.0;
 /// What a mix cannot explain, relative to the change.
-const MOST_REST: f32 = 0.35;
+const MOST_REST: f32 = 0.5;
 
 /// A dissolve in a stretch of frames, by their numbers in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,8 +26,9 @@ pub(super) struct Mixed {
     pub confidence: f32,
 }
 
-/// Looks for a dissolve that lies within `frames`, with a little of either shot around it.
-pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
+/// Looks for a dissolve that lies within `frames`, with a little of either shot around it; of the
+/// old one none is needed if it is known to have been still before.
+pub(super) fn mixed(frames: &[&SmallPicture], still_before: bool) -> Option<Mixed> {
     let (first, last) = (*frames.first()?, *frames.last()?);
     if frames.len() < 6 || difference(first, last) < LEAST_CHANGE {
         return None;
@@ -77,7 +78,7 @@ pub(super) fn mixed(frames: &[&SmallPicture]) -> Option<Mixed> {
     let end = shares.iter().position(|share| *share > 0.9)?;
     let steps = shares.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f32::max);
     let margin = (shares.len() / 8).max(1);
-    let still = shares[margin] < 0.06 && shares[shares.len() - 1 - margin] > 0.94;
+    let still = (still_before || shares[margin] < 0.1) && shares[shares.len() - 1 - margin] > 0.9;
     // One step that does most of it is a cut.
     if !still || end - begin < 2 || steps > 0.6 {
         return None;
