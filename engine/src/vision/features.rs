@@ -243,7 +243,7 @@ mod tests {
 
     fn chequered(cell: u32, dark: u8, light: u8) -> RgbImage {
         RgbImage::from_fn(320, 180, |x, y| {
-            let v = if (x / cell + y / cell) % 2 == 0 { dark } else { light };
+            let v = if (x / cell + y / cell).is_multiple_of(2) { dark } else { light };
             Rgb([v, v, v])
         })
     }

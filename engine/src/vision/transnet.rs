@@ -178,10 +178,11 @@ impl Track {
             self.found.push(Boundary { at: time, kind: Transition::Cut, confidence });
             self.open = self.run > 0;
         }
-        if (self.open || self.peak.is_some()) && self.run > CUT {
-            if let Some(last) = self.found.last_mut().filter(|_| self.open) {
-                last.kind = Transition::Gradual;
-            }
+        if self.open
+            && self.run > CUT
+            && let Some(last) = self.found.last_mut()
+        {
+            last.kind = Transition::Gradual;
         }
     }
 }

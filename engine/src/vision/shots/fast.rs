@@ -160,7 +160,7 @@ impl FastDetector {
         let Some(last) = self.held.back().map(|h| h.frame.time) else { return };
         for (scale, millis) in DISSOLVES.into_iter().enumerate() {
             // Long ones change slowly: they need not be looked for at every frame.
-            if self.seen % (1 << scale.min(2)) != 0 {
+            if !self.seen.is_multiple_of(1 << scale.min(2)) {
                 continue;
             }
             let length = Timestamp::from_millis(millis);
