@@ -60,8 +60,53 @@ impl Task {
     }
 }
 
+/// How an ONNX file takes pictures and gives vectors: `[pictures]` in a manifest.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pictures {
+    /// The input's name.
+    pub input: String,
+    /// The name of the output that holds the vectors.
+    pub output: String,
+    /// Width and height.
+    pub size: [u32; 2],
+    /// The order of values.
+    pub layout: PictureLayout,
+    /// The shorter side is brought to so many pixels and the middle is kept; without it pictures
+    /// are stretched.
+    pub shortest: Option<u32>,
+    /// How values between pixels are found.
+    pub filter: PictureFilter,
+    /// What is taken from red, green and blue, which go from 0 to 1.
+    pub mean: [f32; 3],
+    /// What they are divided by then.
+    pub deviation: [f32; 3],
+}
+
+/// The order of a picture's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PictureLayout {
+    /// Colour by colour.
+    ColourFirst,
+    /// Pixel by pixel.
+    ColourLast,
+}
+
+/// How a picture is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PictureFilter {
+    /// Linear.
+    Bilinear,
+    /// Cubic.
+    Bicubic,
+}
+
 /// A named model, library or piece of media, and its files.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Artefact {
     /// The name it is asked for by; also its folder in a store.
@@ -76,6 +121,8 @@ pub struct Artefact {
     pub credit: String,
     /// The length of the vectors that it makes, for models that embed.
     pub dims: Option<u32>,
+    /// How it takes pictures, for models that are an ONNX file and embed pictures.
+    pub pictures: Option<Pictures>,
     /// Memory in MB (10^6 bytes) that it takes to use, by device (`cpu`, `cuda`): an estimate from
     /// the size of its weights and working buffers, not a measurement.
     #[serde(default)]

@@ -31,7 +31,10 @@ mod http;
 mod hub;
 mod store;
 
-pub use catalogue::{Artefact, ArtefactFile, Catalogue, Converter, Source, Task};
+pub use catalogue::{
+    Artefact, ArtefactFile, Catalogue, Converter, PictureFilter, PictureLayout, Pictures, Source,
+    Task,
+};
 pub use error::{FetchCause, FetchFailure, ModelsError};
 pub use http::Token;
 pub use hub::Hub;

@@ -1,12 +1,13 @@
 //! Any network for pictures in an ONNX file, as its manifest describes it.
 
 use super::image_encoder::{ImageMade, ImageNet, PixelBatch};
-use super::picture::Preparation;
+use super::picture::{Filter, Fit, Preparation};
 use crate::error::Result;
 use crate::onnx::OnnxRuntime;
 use crate::onnx::runtime::{misfit, run_failed};
 use ort::session::Session;
 use ort::value::{Tensor, ValueType};
+use rushes_models::{PictureFilter, PictureLayout};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,36 @@ pub struct OnnxImageShape {
     pub dim: usize,
     /// What is done to pictures before.
     pub preparation: Preparation,
+}
+
+impl OnnxImageShape {
+    /// What a manifest of the catalogue says; `None` where it says nothing of pictures.
+    pub fn of(artefact: &rushes_models::Artefact) -> Option<Self> {
+        let (pictures, dims) = (artefact.pictures.as_ref()?, artefact.dims?);
+        let filter = match pictures.filter {
+            PictureFilter::Bilinear => Filter::Bilinear,
+            PictureFilter::Bicubic => Filter::Bicubic,
+            _ => return None,
+        };
+        let layout = match pictures.layout {
+            PictureLayout::ColourFirst => Layout::ColourFirst,
+            PictureLayout::ColourLast => Layout::ColourLast,
+            _ => return None,
+        };
+        Some(Self {
+            input: pictures.input.clone(),
+            output: pictures.output.clone(),
+            layout,
+            dim: dims as usize,
+            preparation: Preparation {
+                size: (pictures.size[0], pictures.size[1]),
+                fit: pictures.shortest.map_or(Fit::Stretch, Fit::Shortest),
+                filter,
+                mean: pictures.mean,
+                deviation: pictures.deviation,
+            },
+        })
+    }
 }
 
 pub(super) struct OnnxImage {

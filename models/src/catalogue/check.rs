@@ -1,7 +1,7 @@
 //! What a manifest must keep to. Names become folders, arguments of commands and addresses, so the
 //! rules are checked, not assumed.
 
-use super::{Artefact, ArtefactFile, Converter, Source};
+use super::{Artefact, ArtefactFile, Converter, Pictures, Source};
 
 /// The kinds of machine that native code may be for.
 const MACHINES: [&str; 2] = ["linux-x86_64", "linux-aarch64"];
@@ -19,6 +19,12 @@ impl Artefact {
         if self.dims == Some(0) {
             return Err("`dims` is 0".into());
         }
+        if let Some(pictures) = &self.pictures {
+            pictures.check()?;
+            if self.dims.is_none() {
+                return Err("`pictures` without `dims`".into());
+            }
+        }
         if let Some(device) = self.memory.keys().find(|d| !matches!(d.as_str(), "cpu" | "cuda")) {
             return Err(format!("`memory` names no device: `{device}`"));
         }
@@ -35,6 +41,24 @@ impl Artefact {
                 return Err(format!("two files are named {}", file.name));
             }
             file.check(true)?;
+        }
+        Ok(())
+    }
+}
+
+impl Pictures {
+    fn check(&self) -> Result<(), String> {
+        if self.input.is_empty() || self.output.is_empty() {
+            return Err("`pictures`: `input` or `output` is empty".into());
+        }
+        // Beyond any such network; what is larger would be a mistake that costs memory.
+        let sizes = self.size.iter().chain(&self.shortest);
+        if !sizes.copied().all(|side| (1..=4096).contains(&side)) {
+            return Err("`pictures`: a side is not 1 to 4096".into());
+        }
+        let finite = self.mean.iter().chain(&self.deviation).all(|value| value.is_finite());
+        if !finite || self.deviation.contains(&0.0) {
+            return Err("`pictures`: `mean` or `deviation` cannot be used".into());
         }
         Ok(())
     }

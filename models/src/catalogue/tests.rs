@@ -184,3 +184,39 @@ fn a_fallback_must_be_there_and_of_the_same_task() {
     let ring = falls.replace("\"other\"", "\"good\"");
     assert!(Catalogue::parse(&[&ring]).is_err());
 }
+
+#[test]
+fn a_manifest_says_how_an_onnx_file_takes_pictures() {
+    let text = |size: &str| {
+        format!(
+            r#"
+name = "m"
+task = "image-embedding"
+about = "a"
+licence = "MIT"
+credit = "c"
+dims = 3
+[pictures]
+input = "x"
+output = "y"
+size = {size}
+layout = "colour-last"
+filter = "bicubic"
+mean = [0.5, 0.5, 0.5]
+deviation = [1, 1, 0.5]
+[[files]]
+name = "m.onnx"
+bytes = 1
+sha256 = "{}"
+sources = [{{ kind = "url", url = "https://example.org/m.onnx" }}]
+"#,
+            "0".repeat(64)
+        )
+    };
+    let catalogue = Catalogue::parse(&[&text("[224, 192]")]).unwrap();
+    let pictures = catalogue.get("m").unwrap().pictures.as_ref().unwrap();
+    assert_eq!((pictures.size, pictures.layout), ([224, 192], PictureLayout::ColourLast));
+    assert_eq!((pictures.shortest, pictures.deviation), (None, [1.0, 1.0, 0.5]));
+    assert!(Catalogue::parse(&[&text("[0, 192]")]).is_err());
+    assert!(Catalogue::parse(&[&text("[224]")]).is_err());
+}

@@ -167,6 +167,7 @@ fn artefact(name: &str, file: ArtefactFile) -> Artefact {
         licence: "MIT".into(),
         credit: "c".into(),
         dims: None,
+        pictures: None,
         memory: Default::default(),
         fallback: None,
         files: vec![file],

@@ -32,6 +32,7 @@ fn artefact(sources: Vec<Source>) -> Artefact {
         licence: "MIT".into(),
         credit: "c".into(),
         dims: None,
+        pictures: None,
         memory: Default::default(),
         fallback: None,
         files: vec![ArtefactFile {
