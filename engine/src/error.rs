@@ -71,6 +71,8 @@ pub enum Stage {
     Subtitles,
     /// Loading a model or its run-time library.
     Model,
+    /// Indexing and searching.
+    Search,
     /// Planning or running several stages together.
     Process,
 }
@@ -90,6 +92,7 @@ impl Stage {
             Self::Transcribe => "transcribe",
             Self::Subtitles => "subtitles",
             Self::Model => "model",
+            Self::Search => "search",
             Self::Process => "process",
         }
     }

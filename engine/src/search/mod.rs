@@ -1,0 +1,3 @@
+//! Finding moments again. So far: vectors by nearness ([`index`]).
+
+pub mod index;
