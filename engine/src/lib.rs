@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
-//! `limits` `control` `text`; `media` `onnx`; `speech` `library` `stills`; `pipeline`; `engine`.
+//! `limits` `control` `text`; `media` `onnx`; `speech` `library` `stills`; `search`; `pipeline`; `engine`.
 
 pub mod control;
 pub mod engine;
@@ -25,6 +25,7 @@ pub mod limits;
 pub mod media;
 pub mod onnx;
 pub mod pipeline;
+pub mod search;
 pub mod speech;
 pub mod stills;
 pub mod text;

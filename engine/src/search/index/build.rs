@@ -6,13 +6,13 @@ use super::walk::{MAX_LEVELS, NOBODY};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use hnsw_rs::prelude::{Distance, Hnsw};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::collections::VecDeque;
 
 /// Neighbours per node above the lowest layer.
 pub(super) const M: usize = 16;
 /// Candidates looked at when a node is linked.
-const EF_CONSTRUCTION: usize = 200;
+const EF_CONSTRUCTION: usize = 128;
 /// Rows linked by one thread before several begin: threads that start on an empty graph would
 /// not find each other's nodes.
 const ALONE: usize = 256;
@@ -53,19 +53,24 @@ impl Distance<i8> for BytesApart {
         else {
             return 0.0;
         };
-        let dot = self.0.dispatch(
-            #[inline(always)]
-            || dot(a, b),
-        );
+        let dot = self.0.dispatch(Dot(a, b));
         // hnsw_rs insists on distances that are not negative.
         (1.0 - dot as f32 * scale(a_scale) * scale(b_scale)).max(0.0)
     }
 }
 
-#[inline(always)]
-fn dot(a: &[i8], b: &[i8]) -> i32 {
-    let (a, b) = (a.as_chunks::<BLOCK>().0, b.as_chunks::<BLOCK>().0);
-    a.iter().zip(b).fold(0, |sum, (a, b)| sum + simd::dot_block_bytes(a, b))
+/// A struct and not a closure: a closure is not inlined into what pulp dispatches to, and stays
+/// at SSE2.
+struct Dot<'a>(&'a [i8], &'a [i8]);
+
+impl WithSimd for Dot<'_> {
+    type Output = i32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> i32 {
+        let (a, b) = (self.0.as_chunks::<BLOCK>().0, self.1.as_chunks::<BLOCK>().0);
+        a.iter().zip(b).fold(0, |sum, (a, b)| sum + simd::dot_block_bytes(a, b))
+    }
 }
 
 fn scale(bytes: &[i8; 4]) -> f32 {
@@ -86,8 +91,7 @@ fn link(rows: Rows<'_>, cancel: &Cancel) -> Result<Hnsw<'static, i8, BytesApart>
     }
     for start in (alone..rows.len()).step_by(STEP) {
         cancel.check(Stage::Search)?;
-        let step: Vec<Vec<i8>> =
-            (start..rows.len().min(start + STEP)).map(scaled).collect();
+        let step: Vec<Vec<i8>> = (start..rows.len().min(start + STEP)).map(scaled).collect();
         let numbered: Vec<(&Vec<i8>, usize)> = step.iter().zip(start..).collect();
         hnsw.parallel_insert(&numbered);
     }

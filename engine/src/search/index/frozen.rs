@@ -41,8 +41,7 @@ impl Frozen {
         let failed = |e| Error::io(Stage::Search, path, e);
         let file = File::open(path).map_err(failed)?;
         let map = Map::of(&file).map_err(failed)?;
-        let layout = Layout::parse(map.as_ref())
-            .map_err(|e| e.input(path).hint("index again"))?;
+        let layout = Layout::parse(map.as_ref()).map_err(|e| e.input(path).hint("index again"))?;
         layout.space.expect(space).map_err(|e| e.input(path))?;
         Ok(Self { map, layout, path: path.to_path_buf() })
     }

@@ -106,7 +106,11 @@ pub(super) fn read(
         file.read_exact_at(&mut head, at).map_err(failed)?;
         if digest(&head[..32])[..] != head[32..] {
             // After a power cut the end of a file may be zeros.
-            return if rest_is_zero(file, at, end).map_err(failed)? { Ok(at) } else { Err(damaged(path)) };
+            return if rest_is_zero(file, at, end).map_err(failed)? {
+                Ok(at)
+            } else {
+                Err(damaged(path))
+            };
         }
         let word = |i: usize| u32::from_le_bytes(std::array::from_fn(|j| head[i + j]));
         let (kind, count) = (word(0), word(4) as usize);

@@ -163,7 +163,9 @@ impl Layout {
         Section::ALL.iter().all(|&section| {
             let Place { offset, len, .. } = self.place(section);
             let inside = offset.checked_add(len).is_some_and(|end| end <= file);
-            inside && offset.is_multiple_of(ALIGNMENT) && self.expected(section).is_none_or(|e| e == len)
+            inside
+                && offset.is_multiple_of(ALIGNMENT)
+                && self.expected(section).is_none_or(|e| e == len)
         }) && self.place(Section::Strays).len.is_multiple_of(4)
     }
 

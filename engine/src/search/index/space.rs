@@ -27,7 +27,10 @@ impl Space {
             return Err(Error::new(
                 ErrorKind::Limit,
                 Stage::Search,
-                format!("vectors of {dim} components by a model whose name has {} bytes are beyond what an index holds", model.len()),
+                format!(
+                    "vectors of {dim} components by a model whose name has {} bytes are beyond what an index holds",
+                    model.len()
+                ),
             ));
         }
         Ok(Self { model: model.into(), dim })

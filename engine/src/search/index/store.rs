@@ -91,11 +91,8 @@ impl VectorStore {
         let path = journal_path(dir, generation);
         let journal = File::open(&path).map_err(|e| Error::io(Stage::Search, &path, e))?;
         journal::check_preamble(&journal, &path, space)?;
-        let tail = Tail {
-            rows: OwnedRows::new(space.dim()),
-            dead: Dead::default(),
-            at: HashMap::new(),
-        };
+        let tail =
+            Tail { rows: OwnedRows::new(space.dim()), dead: Dead::default(), at: HashMap::new() };
         let mut store = Self {
             dir: dir.to_path_buf(),
             space: space.clone(),
@@ -128,18 +125,19 @@ impl VectorStore {
         let path = journal_path(&self.dir, self.generation);
         let Self { frozen, dead, tail, .. } = self;
         let dim = self.space.dim();
-        self.read_to = journal::read(&self.journal, &path, dim, self.read_to, |batch| match batch {
-            Batch::Added(ids, vectors) => {
-                for (&id, vector) in ids.iter().zip(vectors.chunks_exact(dim)) {
-                    remove(frozen, dead, tail, id);
-                    tail.at.insert(id, tail.rows.view().len());
-                    tail.rows.push(id, vector);
+        self.read_to =
+            journal::read(&self.journal, &path, dim, self.read_to, |batch| match batch {
+                Batch::Added(ids, vectors) => {
+                    for (&id, vector) in ids.iter().zip(vectors.chunks_exact(dim)) {
+                        remove(frozen, dead, tail, id);
+                        tail.at.insert(id, tail.rows.view().len());
+                        tail.rows.push(id, vector);
+                    }
                 }
-            }
-            Batch::Removed(ids) => {
-                ids.iter().for_each(|&id| remove(frozen, dead, tail, id));
-            }
-        })?;
+                Batch::Removed(ids) => {
+                    ids.iter().for_each(|&id| remove(frozen, dead, tail, id));
+                }
+            })?;
         Ok(())
     }
 

@@ -44,6 +44,10 @@ impl Top {
 
     #[inline]
     pub fn push(&mut self, score: f32, value: u64) {
+        // Only a damaged file gives such scores.
+        if !score.is_finite() {
+            return;
+        }
         let new = Scored(score, value);
         if self.held.len() < self.k {
             self.held.push(Reverse(new));

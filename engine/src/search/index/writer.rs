@@ -85,10 +85,7 @@ impl VectorWriter {
     fn append(&mut self, batch: &[u8]) -> Result<()> {
         let path = journal_path(&self.dir, self.store.generation);
         let at = self.store.read_to;
-        let written = self
-            .journal
-            .write_all_at(batch, at)
-            .and_then(|()| self.journal.sync_data());
+        let written = self.journal.write_all_at(batch, at).and_then(|()| self.journal.sync_data());
         if let Err(error) = written {
             // What got through must not be taken for a batch later.
             let _ = self.journal.set_len(at);
@@ -126,7 +123,8 @@ impl VectorWriter {
         let store = &self.store;
         store.verify()?;
         let mut alive = OwnedRows::new(store.space().dim());
-        let parts = [(store.frozen.rows(), &store.dead), (store.tail.rows.view(), &store.tail.dead)];
+        let parts =
+            [(store.frozen.rows(), &store.dead), (store.tail.rows.view(), &store.tail.dead)];
         for (rows, dead) in parts {
             for (row, &id) in rows.ids.iter().enumerate().filter(|(row, _)| !dead.contains(*row)) {
                 alive.push(id, rows.floats(row));
