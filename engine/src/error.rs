@@ -75,6 +75,8 @@ pub enum Stage {
     Search,
     /// Loading a model or its run-time library.
     Model,
+    /// Indexing and searching.
+    Search,
     /// Planning or running several stages together.
     Process,
 }
@@ -96,6 +98,7 @@ impl Stage {
             Self::Embed => "embed",
             Self::Search => "search",
             Self::Model => "model",
+            Self::Search => "search",
             Self::Process => "process",
         }
     }

@@ -5,6 +5,7 @@
 //! The lists are fused by rank ([`fuse`]), and what lies together in a film becomes one moment.
 
 pub mod fuse;
+pub mod index;
 mod moment;
 mod query;
 
