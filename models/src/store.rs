@@ -22,7 +22,7 @@ mod stamp;
 const HASH_ALWAYS: u64 = 512 << 20;
 
 /// What a pull is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Another process is pulling into the same folder.
@@ -93,7 +93,7 @@ impl Settings {
 }
 
 /// The model that a name led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resolved<'a> {
     /// What is used, which is what is to be reported.
     pub artefact: &'a Artefact,
