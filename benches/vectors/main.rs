@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const K: usize = 10;
 /// Each measurement goes on for at least this long.
-const AT_LEAST: Duration = Duration::from_millis(1500);
+const AT_LEAST: Duration = Duration::from_millis(600);
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,7 +1,7 @@
 //! The making of a graph: hnsw_rs links the rows, and what it linked is laid out flat.
 
 use super::rows::Rows;
-use super::simd::{self, BLOCK};
+use super::simd;
 use super::walk::{MAX_LEVELS, NOBODY};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -68,8 +68,7 @@ impl WithSimd for Dot<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> i32 {
-        let (a, b) = (self.0.as_chunks::<BLOCK>().0, self.1.as_chunks::<BLOCK>().0);
-        a.iter().zip(b).fold(0, |sum, (a, b)| sum + simd::dot_block_bytes(a, b))
+        simd::dot_byte_rows(self.0, self.1)
     }
 }
 

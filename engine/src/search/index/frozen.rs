@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// From this many vectors on there is a graph; below, looking at all of them is about as fast, and
 /// exact.
-pub(super) const GRAPH_FROM: usize = 4096;
+pub(super) const GRAPH_FROM: usize = 8192;
 
 /// A mapped index.
 pub(super) struct Frozen {

@@ -105,12 +105,11 @@ pub(super) fn read(
         let mut head = [0u8; HEAD];
         file.read_exact_at(&mut head, at).map_err(failed)?;
         if digest(&head[..32])[..] != head[32..] {
-            // After a power cut the end of a file may be zeros.
-            return if rest_is_zero(file, at, end).map_err(failed)? {
-                Ok(at)
-            } else {
-                Err(damaged(path))
-            };
+            // After a power cut the end of a file may be zeros, from where a block begins.
+            let block = at.next_multiple_of(4096);
+            let from = if block < at + HEAD as u64 { block } else { at };
+            let torn = rest_is_zero(file, from, end).map_err(failed)?;
+            return if torn { Ok(at) } else { Err(damaged(path)) };
         }
         let word = |i: usize| u32::from_le_bytes(std::array::from_fn(|j| head[i + j]));
         let (kind, count) = (word(0), word(4) as usize);

@@ -76,7 +76,7 @@ impl<'a> Rows<'a> {
 /// What is searched for: as floats, and as 16-bit words to be multiplied with bytes.
 pub(super) struct Query<'a> {
     floats: &'a [f32],
-    words: Vec<[i16; BLOCK]>,
+    words: Vec<i16>,
     scale: f32,
     left_out: f32,
 }
@@ -88,9 +88,9 @@ impl<'a> Query<'a> {
         let widest = i32::MAX / (127 * (blocks * BLOCK) as i32);
         let widest = widest.min(i32::from(i16::MAX)) as f32;
         let scale = largest(floats) / widest;
-        let mut words = vec![[0i16; BLOCK]; blocks];
+        let mut words = vec![0i16; blocks * BLOCK];
         let mut left_out = 0.0f32;
-        for (word, &x) in words.as_flattened_mut().iter_mut().zip(floats) {
+        for (word, &x) in words.iter_mut().zip(floats) {
             *word = (x / scale).round() as i16;
             left_out += (x - f32::from(*word) * scale).powi(2);
         }

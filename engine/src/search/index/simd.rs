@@ -28,49 +28,31 @@ pub(super) fn dot_floats<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     a_rest.iter().zip(b_rest).fold(whole, |sum, (x, y)| sum + x * y)
 }
 
-/// The dot product of one 8-bit row with a 16-bit query, both padded to whole [`BLOCK`]s.
+/// The dot product of one 8-bit row with a 16-bit query, both padded to whole [`BLOCK`]s; what one
+/// has beyond the other's end is ignored.
 ///
-/// Plain loops: compilers turn this shape into widening multiply-adds (`vpmovsxbw`, `vpmaddwd`).
+/// One plain loop: compilers turn this shape into widening multiply-adds (`vpmovsxbw`, `vpmaddwd`).
+/// A loop over blocks inside would be added up across the register after each block.
 #[inline(always)]
-pub(super) fn dot_bytes(query: &[[i16; BLOCK]], row: &[i8]) -> i32 {
-    let (row, _) = row.as_chunks::<BLOCK>();
-    let mut sum = 0i32;
-    for (q, r) in query.iter().zip(row) {
-        sum = sum.wrapping_add(dot_block(q, r));
-    }
-    sum
+pub(super) fn dot_bytes(query: &[i16], row: &[i8]) -> i32 {
+    query.iter().zip(row).fold(0, |sum, (&q, &r)| add_product(sum, q, r))
 }
 
-/// [`dot_bytes`] of four rows at once: their loads do not wait for one another, which is what a
-/// walk over a graph in memory spends its time on.
+/// [`dot_bytes`] of four rows, one after the other: the processor begins to load the next while it
+/// still adds up the last. (One loop over all four compiles to 32-bit products, which are slower.)
 #[inline(always)]
-pub(super) fn dot_bytes_4(query: &[[i16; BLOCK]], rows: [&[i8]; 4]) -> [i32; 4] {
-    let [a, b, c, d] = rows.map(|row| row.as_chunks::<BLOCK>().0);
-    let mut sums = [0i32; 4];
-    for ((((q, a), b), c), d) in query.iter().zip(a).zip(b).zip(c).zip(d) {
-        sums[0] = sums[0].wrapping_add(dot_block(q, a));
-        sums[1] = sums[1].wrapping_add(dot_block(q, b));
-        sums[2] = sums[2].wrapping_add(dot_block(q, c));
-        sums[3] = sums[3].wrapping_add(dot_block(q, d));
-    }
-    sums
+pub(super) fn dot_bytes_4(query: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+    rows.map(|row| dot_bytes(query, row))
 }
 
+/// The dot product of two 8-bit rows.
 #[inline(always)]
-fn dot_block(q: &[i16; BLOCK], r: &[i8; BLOCK]) -> i32 {
-    let mut sum = 0i32;
-    for i in 0..BLOCK {
-        sum = sum.wrapping_add(i32::from(q[i]) * i32::from(r[i]));
-    }
-    sum
+pub(super) fn dot_byte_rows(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).fold(0, |sum, (&a, &b)| add_product(sum, i16::from(a), b))
 }
 
-/// The dot product of two 8-bit blocks.
+// Wrapping: with overflow checked the loop would stay scalar. Queries are scaled so that none is.
 #[inline(always)]
-pub(super) fn dot_block_bytes(a: &[i8; BLOCK], b: &[i8; BLOCK]) -> i32 {
-    let mut sum = 0i32;
-    for i in 0..BLOCK {
-        sum += i32::from(a[i]) * i32::from(b[i]);
-    }
-    sum
+fn add_product(sum: i32, a: i16, b: i8) -> i32 {
+    sum.wrapping_add(i32::from(a).wrapping_mul(i32::from(b)))
 }

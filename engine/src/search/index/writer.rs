@@ -4,7 +4,7 @@ use super::frozen;
 use super::journal;
 use super::rows::OwnedRows;
 use super::space::{Space, Vector};
-use super::store::{CURRENT, VectorStore, current, frozen_path, journal_path};
+use super::store::{CURRENT, VectorStore, frozen_path, journal_path};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::StagedFile;
@@ -182,7 +182,7 @@ fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The journal, ready to be appended to: a torn batch at its end is cut off.
 fn open_journal(dir: &Path, store: &VectorStore) -> Result<File> {
-    let path = journal_path(dir, current(dir)?);
+    let path = journal_path(dir, store.generation);
     let failed = |e| Error::io(Stage::Write, &path, e);
     let journal = File::options().write(true).open(&path).map_err(failed)?;
     if journal.metadata().map_err(failed)?.len() != store.read_to {
