@@ -30,10 +30,16 @@ pub fn mel_filters(bands: usize) -> MelFilters {
             let frequency = bin as f64 * BIN_HZ;
             let rising = -(low - frequency) / (middle - low);
             let falling = (high - frequency) / (high - middle);
-            // Not `max`: at 0 Hz the published value is -0.
             let weight = rising.min(falling);
-            let weight = if weight >= 0.0 { weight as f32 } else { 0.0 };
-            values.push((f64::from(weight) * area) as f32);
+            values.push(if weight > 0.0 {
+                (f64::from(weight as f32) * area) as f32
+            } else if frequency <= 0.0 && low <= 0.0 {
+                // At 0 Hz the published value is -0. Written out: what arithmetic makes of the sign
+                // of zero was seen to differ from build to build.
+                -0.0
+            } else {
+                0.0
+            });
         }
     }
     MelFilters { bands, bins: BINS, values }
