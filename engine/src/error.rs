@@ -75,8 +75,6 @@ pub enum Stage {
     Search,
     /// Loading a model or its run-time library.
     Model,
-    /// Indexing and searching.
-    Search,
     /// Planning or running several stages together.
     Process,
 }
@@ -98,7 +96,6 @@ impl Stage {
             Self::Embed => "embed",
             Self::Search => "search",
             Self::Model => "model",
-            Self::Search => "search",
             Self::Process => "process",
         }
     }

@@ -41,7 +41,7 @@ mod tests {
         assert_eq!(plan.order, [1, 4, 2, 0, 3]);
         assert_eq!(plan.batches, [0..3, 3..4, 4..5]);
         assert!(super::plan(&[], 10).batches.is_empty());
-        assert_eq!(super::plan(&[50], 10).batches, [0..1]);
+        assert_eq!(super::plan(&[50], 10).batches, vec![0..1; 1]);
     }
 
     proptest! {

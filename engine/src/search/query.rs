@@ -224,6 +224,14 @@ fn by_meaning(films: &mut Films<'_>, asked: &Embedding) -> Result<List> {
     Ok(list)
 }
 
+/// What a network called a frame.
+struct Named {
+    media: i64,
+    frame: i64,
+    label: String,
+    probability: f64,
+}
+
 /// What is shown, by the names that a network gave it.
 fn by_labels(
     films: &mut Films<'_>,
@@ -231,7 +239,7 @@ fn by_labels(
     asked: &Embedding,
     cancel: &Cancel,
 ) -> Result<List> {
-    let mut seen: Vec<(i64, i64, String, f64)> = Vec::new();
+    let mut seen: Vec<Named> = Vec::new();
     for media in films.catalogue.all_media()? {
         if !films.wanted(media.id) {
             continue;
@@ -240,36 +248,39 @@ fn by_labels(
             let Some(label) = feature.name.strip_prefix("label:") else { continue };
             let Owner::Frame(RowRef::Known(frame)) = feature.owner else { continue };
             if feature.value >= LEAST_PROBABILITY {
-                seen.push((media.id, frame, label.to_owned(), feature.value));
+                let (label, probability) = (label.to_owned(), feature.value);
+                seen.push(Named { media: media.id, frame, label, probability });
             }
         }
     }
     // Each name once, in a fixed order: only those that were seen have to be understood.
     let mut names: BTreeMap<&str, f32> =
-        seen.iter().map(|(_, _, label, _)| (label.as_str(), 0.0)).collect();
+        seen.iter().map(|named| (named.label.as_str(), 0.0)).collect();
     let order: Vec<&str> = names.keys().copied().collect();
     for (name, made) in order.iter().zip(text.embed_texts(&order, cancel)?) {
         names.insert(name, made.embedding.cosine(asked)?);
     }
-    let mut best: Vec<(f64, &(i64, i64, String, f64), f32)> = seen
+    let mut best: Vec<(f64, &Named, f32)> = seen
         .iter()
-        .filter_map(|one| {
-            let likeness = names.get(one.2.as_str()).copied().unwrap_or(0.0);
-            let score = f64::from(likeness) * one.3.sqrt();
-            (likeness >= LEAST_LABEL_LIKENESS).then_some((score, one, likeness))
+        .filter_map(|named| {
+            let likeness = names.get(named.label.as_str()).copied().unwrap_or(0.0);
+            let score = f64::from(likeness) * named.probability.sqrt();
+            (likeness >= LEAST_LABEL_LIKENESS).then_some((score, named, likeness))
         })
         .collect();
-    best.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1.0, a.1.1).cmp(&(b.1.0, b.1.1))));
+    let place = |named: &Named| (named.media, named.frame);
+    best.sort_by(|a, b| b.0.total_cmp(&a.0).then(place(a.1).cmp(&place(b.1))));
     let mut list = Vec::new();
-    for (_, (media, frame, label, probability), likeness) in best.into_iter().take(LIST) {
-        let film = films.film(*media)?;
-        let Some(frame) = film.frames.iter().find(|one| one.id == *frame) else { continue };
+    for (_, named, likeness) in best.into_iter().take(LIST) {
+        let Named { media, probability, .. } = *named;
+        let film = films.film(media)?;
+        let Some(frame) = film.frames.iter().find(|one| one.id == named.frame) else { continue };
         let file = frame.row.file.as_ref();
         let picture = file.map(|file| format!("{}/{file}", film.folder));
         let span = film.shown(frame.row.time);
-        let (label, probability) = (label.clone(), *probability);
+        let label = named.label.clone();
         let reason = Reason::Shown { label, probability, likeness, picture };
-        list.push(Place { media: *media, span, reason });
+        list.push(Place { media, span, reason });
     }
     Ok(list)
 }

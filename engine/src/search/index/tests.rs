@@ -279,7 +279,7 @@ fn a_frozen_file_cut_or_damaged_is_refused_or_answers() {
     }
     // Beyond it, damage is found by looking for it; and whatever is there, searches end.
     let mut random = Random(8);
-    let pass = |id: u64| id % 2 == 0;
+    let pass = |id: u64| id.is_multiple_of(2);
     for round in 0..60 {
         let mut damaged = whole.clone();
         let content = (whole.len() - 1024) as u64;
@@ -335,7 +335,7 @@ proptest! {
             }
         }
         let query = clustered(&space, 1, 12345).remove(0);
-        let pass = |id: u64| id % 3 != 0;
+        let pass = |id: u64| !id.is_multiple_of(3);
         let hits = writer.store().search(&query, k, Filter::Only(&pass)).unwrap();
         let best = plain(&items, &query, k, pass);
         prop_assert_eq!(hits.len(), best.len());
