@@ -121,6 +121,6 @@ mod tests {
             assert!(byte.unsigned_abs() <= 63);
         }
         // A column of zeros stays one.
-        assert_eq!(in_bytes(&[0.0, 1.0, 0.0, 2.0], 2).0, [0, 32, 0, 63]);
+        assert_eq!(in_bytes(&[0.0, 0.5, 0.0, 2.0], 2).0, [0, 16, 0, 63]);
     }
 }
