@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tokens of a text that MiniLM reads: sentence-transformers' setting for it. More positions
-/// exist, which its training hardly saw.
+/// exist.
 const MINILM_TOKENS: usize = 256;
 
 /// A text embedder of BERT's kind with mean pooling, such as `all-minilm-l6-v2`.
