@@ -8,7 +8,7 @@ use super::tokens::{TokenBatch, Tokenised, Tokens};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
-/// Tokens of a batch, padding included. On two AVX2 cores 512 to 4096 ran equally fast; few keep
+/// Tokens of a batch, padding included. Batches of 512 to 2048 took equally long per token; few keep
 /// memory small and other callers' turns near.
 pub(super) const BATCH_TOKENS: usize = 1024;
 
