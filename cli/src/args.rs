@@ -51,8 +51,8 @@ pub struct Common {
     #[arg(long, global = true, help_heading = "Common options")]
     pub force: bool,
     /// Change a safety limit: frame-pixels, total-pixels, streams, duration, file-bytes,
-    /// pipe-bytes, pipe-silence, wall, memory, frames (e.g. --limit duration=72h)
-    #[arg(long = "limit", global = true, value_name = "NAME=VALUE", value_parser = limit, help_heading = "Common options")]
+    /// pipe-bytes, pipe-silence, wall, memory, frames (e.g. --allow duration=72h)
+    #[arg(long = "allow", global = true, value_name = "NAME=VALUE", value_parser = limit, help_heading = "Common options")]
     pub limits: Vec<LimitChange>,
 }
 
@@ -66,7 +66,7 @@ impl Common {
     }
 }
 
-/// One `--limit NAME=VALUE`.
+/// One `--allow NAME=VALUE`.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitChange {
     name: LimitName,

@@ -17,7 +17,7 @@ fn all_told(verb: &[&str], inputs: &[PathBuf]) -> Vec<Value> {
     let mut words: Vec<&str> = verb.to_vec();
     // None of the films is longer than a minute. A bit in a rate makes months of it, and what is
     // within the limit is done: a picture for every second of them.
-    words.extend(["--json", "--quiet", "--limit", "duration=10m"]);
+    words.extend(["--json", "--quiet", "--allow", "duration=10m"]);
     words.extend(inputs.iter().map(|p| p.to_str().unwrap()));
     match verb[0] {
         "probe" => {}

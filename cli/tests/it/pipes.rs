@@ -30,7 +30,7 @@ fn fed_for_ever(bytes: Vec<u8>, verb: &[&str], limit: &str) -> (Ran, tempfile::T
         }
     });
     let mut words: Vec<&str> = verb.to_vec();
-    words.extend([path.to_str().unwrap(), "--limit", limit]);
+    words.extend([path.to_str().unwrap(), "--allow", limit]);
     let out_name = out.join("o.flac");
     match verb[0] {
         "probe" => {}
@@ -86,7 +86,7 @@ fn a_silent_pipe_is_given_up() {
         for writer in [true, false] {
             let held = writer
                 .then(|| std::fs::File::options().read(true).write(true).open(&path).unwrap());
-            let mut words = vec![verb, path.to_str().unwrap(), "--limit", "pipe-silence=1s"];
+            let mut words = vec![verb, path.to_str().unwrap(), "--allow", "pipe-silence=1s"];
             if verb != "probe" {
                 words.extend(["-o", out.to_str().unwrap()]);
             }

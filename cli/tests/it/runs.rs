@@ -106,7 +106,7 @@ fn error_lines_carry_kind_stage_message_and_hint() {
         (vec!["probe", "b.mp4"], "input", "open"),
         (vec!["probe", "e.mp4"], "input", "open"),
         (vec!["probe", "gone.mp4"], "input", "open"),
-        (vec!["probe", "a.mp4", "--limit", "duration=1s"], "limit", "open"),
+        (vec!["probe", "a.mp4", "--allow", "duration=1s"], "limit", "open"),
         (vec!["audio", "c.MP4", "-o", "out"], "input", "decode"),
         (vec!["frames", "a.mp4", "-o", "out", "--at", "99s"], "input", "decode"),
         (vec!["frames", "a.mp4", "-o", "a.mp4/out"], "storage", "write"),
@@ -135,7 +135,7 @@ fn error_lines_carry_kind_stage_message_and_hint() {
 fn exit_codes_tell_scripts_what_happened() {
     let dir = footage();
     let code = |words: &[&str]| rushes_in(dir.path(), words).code.unwrap();
-    let short = ["--limit", "duration=1s"];
+    let short = ["--allow", "duration=1s"];
     let probe = |inputs: &[&'static str]| code(&[["probe"].as_slice(), inputs, &short].concat());
     assert_eq!(code(&["probe", "a.mp4"]), 0);
     assert_eq!(code(&["probe", "b.mp4"]), 1);
@@ -144,7 +144,7 @@ fn exit_codes_tell_scripts_what_happened() {
     assert_eq!(probe(&["a.mp4", "c.MP4"]), 4);
     assert_eq!(probe(&["a.mp4", "b.mp4"]), 1);
     assert_eq!(probe(&["b.mp4", "a.mp4"]), 1);
-    let wide = ["--limit", "frame-pixels=10000"];
+    let wide = ["--allow", "frame-pixels=10000"];
     copy(&wav(), dir.path().join("w.wav"));
     for inputs in [["a.mp4", "w.wav"], ["w.wav", "a.mp4"]] {
         assert_eq!(code(&[["probe"].as_slice(), &inputs, &wide].concat()), 1, "{inputs:?}");
@@ -173,7 +173,7 @@ fn usage_errors_come_before_anything_is_written() {
         vec!["frames", "a.mp4", "-o", "out", "--name", "same"],
         vec!["frames", "a.mp4", "-o", "out", "--name", "../{n}"],
         vec!["frames", "a.mp4", "-o", "out", "--name", "{title}"],
-        vec!["frames", "a.mp4", "-o", "out", "--limit", "colour=3"],
+        vec!["frames", "a.mp4", "-o", "out", "--allow", "colour=3"],
         vec!["frames", "a.mp4", "-o", "out", "--threads", "0"],
         vec!["sheet", "a.mp4", "-o", "out", "--as", "poster"],
         vec!["sheet", "a.mp4", "-o", "out", "--as", "sprites", "--every", "0s"],
