@@ -46,11 +46,9 @@ struct Record<'a> {
 
 pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
     let library = Library::at(&args.library);
-    let Some(catalogue) = library.catalogue()? else {
-        anyhow::bail!(
-            "there is no library in {}: `rushes process` makes one",
-            args.library.display()
-        );
+    let catalogue = match library.existing() {
+        Ok(catalogue) => catalogue,
+        Err(error) => return refuse(session, &error),
     };
     let embedders = if args.words {
         None
@@ -83,10 +81,7 @@ pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
     };
     let answer = match search(&catalogue, embedders.as_ref(), &query, &session.run.cancel) {
         Ok(answer) => answer,
-        Err(error) => {
-            session.output.failure(&error)?;
-            return Ok(Status::Ok.and_failure(&error, true));
-        }
+        Err(error) => return refuse(session, &error),
     };
     for (at, hit) in answer.hits.iter().enumerate() {
         let record = Record { r#type: "hit", rank: at + 1, hit };
@@ -96,6 +91,11 @@ pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
         say("nothing was found");
     }
     Ok(Status::Ok)
+}
+
+fn refuse(session: &Session, error: &rushes::Error) -> anyhow::Result<Status> {
+    session.output.failure(error)?;
+    Ok(Status::Ok.and_failure(error, true))
 }
 
 /// A hit for people: place and film, then a line for each reason.

@@ -265,7 +265,7 @@ fn rows_go_out_whole() {
     assert_eq!(text, library(dir, &["export"]).ok().text());
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |table: &str| rows.iter().filter(|row| row["type"] == table).count();
-    assert_eq!((count("media"), count("runs"), count("streams"), count("frames")), (1, 5, 2, 1));
+    assert_eq!((count("media"), count("runs"), count("streams"), count("frames")), (1, 6, 2, 1));
     let frame = rows.iter().find(|row| row["type"] == "frames").unwrap();
     assert!(frame["time"].as_str().unwrap().starts_with("0/"), "{frame}");
     for table in ["media", "streams", "frames", "artefacts"] {
