@@ -19,8 +19,8 @@ const LIST: usize = 200;
 /// sentences lie around 0, paraphrases above 0.5.)
 const LEAST_LIKENESS: f32 = 0.25;
 
-/// A name says less than a sentence: chance likeness is higher.
-const LEAST_LABEL_LIKENESS: f32 = 0.35;
+/// A name says less than a sentence: chance likeness is higher (`rabbit` and `peacock`: 0.41).
+const LEAST_LABEL_LIKENESS: f32 = 0.45;
 
 /// Less likely labels are not believed.
 const LEAST_PROBABILITY: f64 = 0.05;
@@ -264,7 +264,9 @@ fn by_labels(
         .iter()
         .filter_map(|named| {
             let likeness = names.get(named.label.as_str()).copied().unwrap_or(0.0);
-            let score = f64::from(likeness) * named.probability.sqrt();
+            // What it is called counts for more than how sure the network is: of a thousand names
+            // several fit a picture in part.
+            let score = f64::from(likeness).powi(2) * named.probability.sqrt();
             (likeness >= LEAST_LABEL_LIKENESS).then_some((score, named, likeness))
         })
         .collect();
