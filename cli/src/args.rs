@@ -13,7 +13,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Raw footage in; frames, contact sheets, sound and transcripts out, from one decode.
+/// Raw footage in; frames, sound, transcripts, shots and a library to search out, from one decode.
 #[derive(Parser, Debug)]
 #[command(
     name = "rushes",

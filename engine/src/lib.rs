@@ -1,5 +1,5 @@
-//! Rushes: raw footage goes in; frames, contact sheets and sound (and by and by transcripts,
-//! shots, searchable clips and finished renders) come out. One decode feeds them all.
+//! Rushes: raw footage goes in; frames, contact sheets, sound, transcripts, shots and a library to
+//! search come out. One decode feeds them all.
 //!
 //! ```no_run
 //! use rushes::{Engine, FramePolicy, Precision, Timestamp};
