@@ -40,6 +40,8 @@ pub enum Task {
     Shots,
     /// A model that reads text in pictures.
     Ocr,
+    /// A family of fonts to draw text with.
+    Font,
 }
 
 impl Task {
@@ -56,6 +58,7 @@ impl Task {
             Self::ImageEmbedding => "image-embedding",
             Self::Shots => "shots",
             Self::Ocr => "ocr",
+            Self::Font => "font",
         }
     }
 }

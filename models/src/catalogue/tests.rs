@@ -21,13 +21,13 @@ fn every_artefact_is_pinned_and_licensed() {
         // Only safe formats: nothing that is kept is a pickle.
         for file in &artefact.files {
             let kind = file.name.rsplit('.').next().unwrap();
-            let good = ["bin", "safetensors", "onnx", "json", "so", "mp4", "wav"];
+            let good = ["bin", "safetensors", "onnx", "json", "so", "mp4", "wav", "ttf"];
             assert!(good.contains(&kind), "{}", file.name);
         }
         // A model says how long its vectors are if it embeds, and how much memory it needs.
         let embeds = artefact.task.as_str().ends_with("embedding");
         assert_eq!(embeds, artefact.dims.is_some(), "{}", artefact.name);
-        let media = matches!(artefact.task, Task::Film | Task::Narration);
+        let media = matches!(artefact.task, Task::Film | Task::Narration | Task::Font);
         assert_eq!(media, artefact.memory.is_empty(), "{}", artefact.name);
     }
 }

@@ -8,8 +8,10 @@
 use super::input::{Input, shown};
 use crate::error::ModelsError;
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -217,6 +219,15 @@ impl GgmlType {
     /// Appends the values of whole blocks to `out`.
     fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         let half = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32();
+        if self == Self::F16 {
+            // All at once, with the machine's own conversion.
+            let halves: Vec<f16> =
+                bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
+            let from = out.len();
+            out.resize(from + halves.len(), 0.0);
+            halves.convert_to_f32_slice(&mut out[from..]);
+            return;
+        }
         for b in bytes.chunks_exact(self.block().1) {
             match self {
                 Self::F32 => out.push(f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
@@ -334,20 +345,62 @@ impl Ggml {
         &self.tensors
     }
 
+    /// The dimensions of the tensor `name`, as PyTorch has them.
+    ///
+    /// # Errors
+    /// Where there is no such tensor.
+    pub fn shape_of(&self, name: &str) -> Result<&[usize], ModelsError> {
+        Ok(&self.find(name)?.shape)
+    }
+
+    /// The error of a tensor `name` whose shape does not serve.
+    pub fn unfit(&self, name: &str) -> ModelsError {
+        self.refuse(format!("the tensor {} has an unexpected shape", shown(name)))
+    }
+
     /// Reads the tensor `name` and decodes its values.
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelsError> {
-        let Some(tensor) = self.by_name.get(name).and_then(|&i| self.tensors.get(i)) else {
-            return Err(self.refuse(format!("it has no tensor {}", shown(name))));
-        };
+        let tensor = self.find(name)?;
+        let data = self.decode(tensor, tensor.offset..tensor.offset + tensor.bytes)?;
+        Ok(Tensor { shape: tensor.shape.clone(), data })
+    }
+
+    /// Reads only the rows `rows` of the tensor `name`: its first dimension.
+    ///
+    /// # Errors
+    /// As [`Ggml::tensor`], and where there are no such rows.
+    pub fn rows(&self, name: &str, rows: Range<usize>) -> Result<Tensor, ModelsError> {
+        let tensor = self.find(name)?;
+        let mut shape = tensor.shape.clone();
+        let count = shape.first().copied().unwrap_or(0);
         let (values, bytes) = tensor.kind.block();
-        let blocks = tensor.bytes / bytes as u64;
-        let mut data = Vec::with_capacity(blocks as usize * values);
+        let row = shape.iter().skip(1).product::<usize>();
+        if rows.start > rows.end || rows.end > count || !row.is_multiple_of(values) {
+            let message = format!("the tensor {} has no rows {rows:?}", shown(name));
+            return Err(self.refuse(message));
+        }
+        let row = (row / values * bytes) as u64;
+        let at = |row_at: usize| tensor.offset + row_at as u64 * row;
+        let data = self.decode(tensor, at(rows.start)..at(rows.end))?;
+        shape[0] = rows.len();
+        Ok(Tensor { shape, data })
+    }
+
+    fn find(&self, name: &str) -> Result<&GgmlTensor, ModelsError> {
+        let found = self.by_name.get(name).and_then(|&i| self.tensors.get(i));
+        found.ok_or_else(|| self.refuse(format!("it has no tensor {}", shown(name))))
+    }
+
+    /// The values of whole blocks of `tensor` at `place` in the file.
+    fn decode(&self, tensor: &GgmlTensor, place: Range<u64>) -> Result<Vec<f32>, ModelsError> {
+        let (values, bytes) = tensor.kind.block();
+        let length = (place.end - place.start) as usize;
+        let mut data = Vec::with_capacity(length / bytes * values);
         // Whole blocks in every piece, of whatever type.
-        let mut buffer = vec![0; bytes << 12];
-        let end = tensor.offset + tensor.bytes;
-        let mut at = tensor.offset;
-        while at < end {
-            let take = buffer.len().min((end - at) as usize);
+        let mut buffer = vec![0; (bytes << 12).min(length)];
+        let mut at = place.start;
+        while at < place.end {
+            let take = buffer.len().min((place.end - at) as usize);
             self.file.read_exact_at(&mut buffer[..take], at).map_err(|source| ModelsError::Io {
                 doing: "read",
                 path: self.path.clone(),
@@ -356,7 +409,7 @@ impl Ggml {
             tensor.kind.decode(&buffer[..take], &mut data);
             at += take as u64;
         }
-        Ok(Tensor { shape: tensor.shape.clone(), data })
+        Ok(data)
     }
 
     fn refuse(&self, message: impl Into<String>) -> ModelsError {

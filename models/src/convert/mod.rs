@@ -21,7 +21,7 @@ mod zipped;
 
 pub use ggml::{Ggml, GgmlTensor, GgmlType, MelFilters, Tensor, WhisperShape, check_ggml};
 pub use mel::mel_filters;
-pub use onnx::check_onnx;
+pub use onnx::{check_onnx, onnx_weights};
 pub use pth::pth_to_safetensors;
 pub use safetensors::check_safetensors;
 pub use whisper::whisper_ggml;

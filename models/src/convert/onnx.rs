@@ -4,6 +4,7 @@
 //! more, so a file could make a decoder take fifty times its size. Here nothing is kept but what
 //! the caller picks, and weights stay in the file.
 
+use super::ggml::Tensor;
 use super::input::{Input, shown};
 use crate::error::ModelsError;
 use std::path::Path;
@@ -102,6 +103,31 @@ pub(crate) enum Found {
 /// tensor as its type and dimensions say.
 pub fn check_onnx(path: &Path) -> Result<(), ModelsError> {
     walk(path, &mut |_| Ok(())).map(|_| ())
+}
+
+/// The 32-bit floats of the weights called `names` of the ONNX model at `path`, in that order.
+///
+/// # Errors
+/// [`ModelsError`] where the file cannot be read, is no ONNX model ([`check_onnx`]), or has no such
+/// weights.
+pub fn onnx_weights(path: &Path, names: &[&str]) -> Result<Vec<Tensor>, ModelsError> {
+    let mut found: Vec<Option<OnnxTensor>> = vec![None; names.len()];
+    let mut input = walk(path, &mut |part| {
+        if let Found::Weight(name, tensor) = part
+            && let Some(at) = names.iter().position(|wanted| *wanted == name)
+        {
+            found[at] = Some(tensor).filter(|tensor| tensor.kind == FLOAT);
+        }
+        Ok(())
+    })?;
+    let read = |(name, tensor): (&&str, Option<OnnxTensor>)| match tensor {
+        Some(tensor) => {
+            let data = tensor.values(&mut input)?;
+            Ok(Tensor { shape: tensor.dims, data })
+        }
+        None => Err(input.refuse(format!("it has no weight {}", shown(name)))),
+    };
+    names.iter().zip(found).map(read).collect()
 }
 
 /// Checks the model at `path`, and shows its parts to `see` on the way: of each graph first the
