@@ -148,6 +148,7 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
     fn decode_alone(&mut self, key: Option<Arc<CodedPacket>>, see: SeeFrame<'_>) -> Result<()> {
         let Some(key) = key else { return Ok(()) };
         self.worker.begin(key.tick());
+        self.worker.decoder.set_rough(true);
         self.worker.send(&key, Effort::Everything)?;
         self.worker.decoder.drain()?;
         while let Some(frame) = self.worker.receive()? {
@@ -167,6 +168,7 @@ impl<'w, 'a> CodedGroup<'w, 'a> {
     pub fn decode(&mut self, wanted: &dyn Fn(i64) -> bool, see: SeeFrame<'_>) -> Result<()> {
         let serving = !std::mem::replace(&mut self.served, true);
         self.worker.begin(self.key());
+        self.worker.decoder.set_rough(!serving);
         let mut seeing = true;
         let mut part = std::mem::replace(
             &mut self.part,

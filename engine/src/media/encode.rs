@@ -1,4 +1,4 @@
-//! Sound out: 32-bit float samples into PCM, FLAC or AAC packets, stamped from the count of
+//! Sound out: 32-bit float samples into PCM, FLAC, AAC or Opus packets, stamped from the count of
 //! samples and from nothing else.
 
 use super::input::{libav_error, quiet};
@@ -18,14 +18,34 @@ pub enum SoundCodec {
     Flac,
     /// AAC-LC at 96 kbit/s a channel.
     Aac,
+    /// Opus at 64 kbit/s a channel; 48 kHz.
+    Opus,
 }
 
 impl SoundCodec {
-    fn id(self) -> codec::Id {
+    pub(super) fn id(self) -> codec::Id {
         match self {
             Self::Pcm16 => codec::Id::PCM_S16LE,
             Self::Flac => codec::Id::FLAC,
             Self::Aac => codec::Id::AAC,
+            Self::Opus => codec::Id::OPUS,
+        }
+    }
+
+    fn find(self) -> Option<ffmpeg::Codec> {
+        match self {
+            // libav's own is experimental.
+            Self::Opus => codec::encoder::find_by_name("libopus"),
+            _ => codec::encoder::find(self.id()),
+        }
+    }
+
+    /// Bits a second of each channel where nobody says; 0 for codecs that take what they need.
+    fn usual_rate(self) -> usize {
+        match self {
+            Self::Aac => 96_000,
+            Self::Opus => 64_000,
+            Self::Pcm16 | Self::Flac => 0,
         }
     }
 
@@ -33,6 +53,7 @@ impl SoundCodec {
         match self {
             Self::Pcm16 | Self::Flac => Sample::I16(Layout::Packed),
             Self::Aac => Sample::F32(Layout::Planar),
+            Self::Opus => Sample::F32(Layout::Packed),
         }
     }
 }
@@ -54,12 +75,22 @@ pub(super) struct SoundEncoder {
 impl SoundEncoder {
     /// `global_header`: whether the container stores the codec's header itself (MP4, FLAC).
     pub(super) fn open(kind: SoundCodec, shape: SoundShape, global_header: bool) -> Result<Self> {
+        Self::open_at(kind, shape, None, global_header)
+    }
+
+    /// At `bit_rate` bits a second, over all channels, where the codec has such a thing.
+    pub(super) fn open_at(
+        kind: SoundCodec,
+        shape: SoundShape,
+        bit_rate: Option<u32>,
+        global_header: bool,
+    ) -> Result<Self> {
         quiet();
         let unsupported = |why: String| {
             Error::new(ErrorKind::Unsupported, Stage::Encode, why)
                 .hint("ask for stereo or mono, or another rate or format")
         };
-        let codec = codec::encoder::find(kind.id()).ok_or_else(|| {
+        let codec = kind.find().ok_or_else(|| {
             unsupported(format!("this FFmpeg cannot encode {}", kind.id().name()))
         })?;
         if shape.channels > 8 {
@@ -76,8 +107,9 @@ impl SoundEncoder {
         audio.set_rate(rate);
         audio.set_format(kind.sample());
         audio.set_channel_layout(layout);
-        if kind == SoundCodec::Aac {
-            audio.set_bit_rate(96_000 * usize::from(shape.channels));
+        let usual = kind.usual_rate() * usize::from(shape.channels);
+        if usual > 0 {
+            audio.set_bit_rate(bit_rate.map_or(usual, |rate| rate as usize));
         }
         let encoder = audio.open_as(codec).map_err(|e| {
             unsupported(format!(
@@ -135,6 +167,11 @@ impl SoundEncoder {
             SoundCodec::Pcm16 | SoundCodec::Flac => {
                 for (bytes, sample) in frame.data_mut(0).chunks_exact_mut(2).zip(&self.rest) {
                     bytes.copy_from_slice(&to_i16(*sample).to_ne_bytes());
+                }
+            }
+            SoundCodec::Opus => {
+                for (bytes, sample) in frame.data_mut(0).chunks_exact_mut(4).zip(&self.rest) {
+                    bytes.copy_from_slice(&sample.to_ne_bytes());
                 }
             }
             SoundCodec::Aac => {

@@ -139,6 +139,16 @@ impl VideoFrame {
         )
     }
 
+    /// Whether it is marked as PQ (`true`), as HLG (`false`), or as neither.
+    pub fn hdr_transfer(&self) -> Option<bool> {
+        use ffmpeg::color::TransferCharacteristic as Transfer;
+        match self.raw.color_transfer_characteristic() {
+            Transfer::SMPTE2084 => Some(true),
+            Transfer::ARIB_STD_B67 => Some(false),
+            _ => None,
+        }
+    }
+
     pub(super) fn raw_format(&self) -> i32 {
         // SAFETY: the frame is valid for as long as `self.raw` lives; a plain field is read.
         #[allow(unsafe_code)]

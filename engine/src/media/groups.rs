@@ -385,6 +385,7 @@ impl Worker<'_> {
 
     /// Starts afresh, at the keyframe with this tick.
     pub(super) fn begin(&mut self, key: Option<i64>) {
+        self.decoder.set_rough(false);
         self.key = key.unwrap_or(i64::MIN);
         self.decoder.flush();
     }

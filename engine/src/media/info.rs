@@ -30,6 +30,11 @@ pub struct MediaInfo {
 }
 
 impl MediaInfo {
+    /// Whether it is a raw stream without a container: it has no times and no length.
+    pub fn is_elementary(&self) -> bool {
+        super::allow::is_elementary(&self.container)
+    }
+
     /// The video stream that players show: the default one, else the largest; cover pictures
     /// do not count.
     pub fn video(&self) -> Option<&StreamInfo> {

@@ -107,6 +107,11 @@ impl Input {
         &self.facts
     }
 
+    /// The switch that stops reading.
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     /// When this input's time is over ([`Limits::wall`]).
     pub(super) fn deadline(&self) -> Instant {
         self.deadline

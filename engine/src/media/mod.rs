@@ -9,23 +9,31 @@
 #![allow(clippy::unnecessary_cast)]
 
 mod allow;
+mod avc;
 mod clock;
 mod coded;
 mod colour;
+mod cursor;
 mod decoder;
 mod deinterlace;
 mod editlist;
 mod encode;
 mod failure;
+mod film_encode;
+mod film_write;
 mod frame;
 mod gop;
+mod gops;
 mod groups;
 mod info;
 mod input;
+mod libraries;
+mod listen;
 mod mux;
 mod nal;
 mod packet;
 mod picture;
+mod planar;
 mod probe;
 mod queue;
 mod reading;
@@ -36,17 +44,27 @@ mod small;
 mod sound;
 mod source;
 
+pub use avc::ParameterSets;
 pub use clock::{Splice, SpliceKind, TOLERANCE};
 pub use coded::{CodedGroup, CodedPicture};
 pub use colour::{Colour, Matrix};
+pub use cursor::FilmCursor;
 pub use encode::SoundCodec;
+pub use film_encode::{
+    FilmCodec, FilmColour, FilmEncoder, FilmEncoding, FilmHeader, FilmPacket, FitH264, Quality,
+};
+pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, SoundPacket};
 pub use frame::VideoFrame;
+pub use gops::{CodedMark, FilePacket, Survey, copy_packets, film_packets, sound_packets, survey};
 pub use info::{
     AudioInfo, Cadence, Chapter, ColourInfo, Edit, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
     StreamKind, VideoInfo,
 };
+pub use libraries::{Libraries, libraries};
+pub use listen::SoundCursor;
 pub use mux::{FilmContainer, Joined, SoundContainer, SoundFile, join};
 pub use picture::{PictureConverter, PictureSize};
+pub use planar::{PlanarConverter, PlanarPicture, PlanarRef, PlanarSamples, planar_to_rgb};
 pub use probe::probe;
 pub use reading::{FrameSink, GroupJudge, Picked, Reading};
 pub use report::{Notice, ReadReport, SoundReport};

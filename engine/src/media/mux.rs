@@ -67,13 +67,13 @@ impl SoundContainer {
     }
 }
 
-fn open_output(file: File, muxer: &str) -> Result<Output> {
+pub(super) fn open_output(file: File, muxer: &str) -> Result<Output> {
     super::input::quiet();
     let io = StreamIo::from_write_seek_with_capacity(file, IO_BUFFER).map_err(mux_error)?;
     format::output_to_stream(io, None, Some(muxer)).map_err(mux_error)
 }
 
-fn mux_error(error: ffmpeg::Error) -> Error {
+pub(super) fn mux_error(error: ffmpeg::Error) -> Error {
     let full = matches!(error, ffmpeg::Error::Other { errno: ffmpeg::error::ENOSPC });
     let made = libav_error(error, Stage::Mux);
     if full { made.hint("free some space and run it again") } else { made }

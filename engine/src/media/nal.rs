@@ -54,7 +54,7 @@ impl NalCodec {
 }
 
 /// The NAL units of a packet; at most 256 are looked at.
-fn units(packet: &[u8], layout: NalLayout) -> impl Iterator<Item = &[u8]> {
+pub(super) fn units(packet: &[u8], layout: NalLayout) -> impl Iterator<Item = &[u8]> {
     let mut rest = packet;
     std::iter::from_fn(move || match layout {
         NalLayout::Length(bytes) => {

@@ -111,27 +111,37 @@ impl PictureConverter {
 
 /// Means of a plane's pixels over the cells of the small picture.
 fn shrink(plane: &Plane<'_>, cells: &mut [u8]) {
+    /// Rows that can be added up in 16 bits.
+    const ROWS: usize = 257;
     let edge = |i: usize, of: usize, size: usize| i * size / of;
     // Every other row of a large picture: the mean of a cell hardly moves.
     let step = if plane.height >= 8 * SMALL_HEIGHT { 2 } else { 1 };
+    let edges: Vec<(usize, usize)> = (0..SMALL_WIDTH)
+        .map(|i| {
+            let left = edge(i, SMALL_WIDTH, plane.width);
+            (left, edge(i + 1, SMALL_WIDTH, plane.width).max(left + 1))
+        })
+        .collect();
+    // Rows are added up before cells are: whole rows go through wide registers.
+    let mut columns = vec![0_u16; plane.width];
     for (row, cells) in cells.chunks_exact_mut(SMALL_WIDTH).enumerate() {
         let top = edge(row, SMALL_HEIGHT, plane.height);
         let bottom = edge(row + 1, SMALL_HEIGHT, plane.height).max(top + 1);
+        let lines: Vec<usize> = (top..bottom).step_by(step).collect();
         let mut sums = [0_u32; SMALL_WIDTH];
-        let mut rows = 0;
-        for y in (top..bottom).step_by(step) {
-            let line = plane.row(y);
-            for (i, sum) in sums.iter_mut().enumerate() {
-                let left = edge(i, SMALL_WIDTH, plane.width);
-                let right = edge(i + 1, SMALL_WIDTH, plane.width).max(left + 1);
-                *sum += line[left..right].iter().map(|v| u32::from(*v)).sum::<u32>();
+        for lines in lines.chunks(ROWS) {
+            columns.fill(0);
+            for y in lines {
+                for (column, value) in columns.iter_mut().zip(plane.row(*y)) {
+                    *column = column.wrapping_add(u16::from(*value));
+                }
             }
-            rows += 1;
+            for (sum, (left, right)) in sums.iter_mut().zip(&edges) {
+                *sum += columns[*left..*right].iter().map(|v| u32::from(*v)).sum::<u32>();
+            }
         }
-        for (i, (cell, sum)) in cells.iter_mut().zip(sums).enumerate() {
-            let left = edge(i, SMALL_WIDTH, plane.width);
-            let right = edge(i + 1, SMALL_WIDTH, plane.width).max(left + 1);
-            let count = ((right - left) as u32 * rows).max(1);
+        for ((cell, sum), (left, right)) in cells.iter_mut().zip(sums).zip(&edges) {
+            let count = ((right - left) * lines.len()).max(1) as u32;
             *cell = ((sum + count / 2) / count) as u8;
         }
     }

@@ -1,0 +1,308 @@
+//! The picture shown at a time, and then at a later one: a film pulled along by whoever composes,
+//! with one decoder thread. [`super::Reading`] pushes and serves many; this serves one, who knows
+//! only from frame to frame what it wants next.
+
+use super::decoder::{Decoder, Step};
+use super::frame::{StreamLook, VideoFrame};
+use super::info::{MediaInfo, StreamKind};
+use super::input::{Input, Want};
+use super::packet::PacketReader;
+use super::select::StreamClock;
+use super::{allow, gop::Coded as _, probe};
+use crate::control::Cancel;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::limits::Limits;
+use crate::time::{Rounding, Timestamp};
+use ffmpeg::Rational;
+use ffmpeg_next as ffmpeg;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A film opened at its main video stream.
+pub struct FilmCursor {
+    input: Input,
+    info: MediaInfo,
+    index: usize,
+    clock: StreamClock,
+    look: StreamLook,
+    limits: Limits,
+    decoder: Decoder,
+    reader: PacketReader,
+    config: Option<Arc<[u8]>>,
+    /// Ticks from one picture to the next at the stated rate.
+    step: i64,
+    /// Whether pictures can only be read from the start, by their order.
+    untimed: bool,
+    late: Option<i64>,
+    /// The tick of the first picture of all, once it was seen.
+    first: Option<i64>,
+    state: State,
+    pixels: u64,
+}
+
+/// Where the reading is.
+#[derive(Default)]
+struct State {
+    /// The last picture that was asked for, and the one behind it.
+    shown: Option<Arc<VideoFrame>>,
+    next: Option<Arc<VideoFrame>>,
+    /// The tick of the last picture that came out.
+    last: Option<i64>,
+    /// The keyframe that decoding began at: what is shown before it lacks what it refers to.
+    key: Option<i64>,
+    /// Packets before the first keyframe cannot be decoded.
+    started: bool,
+    ended: bool,
+}
+
+impl FilmCursor {
+    /// Opens the main video stream of `path`.
+    ///
+    /// # Errors
+    /// As [`probe()`](crate::media::probe()); [`ErrorKind::Input`] if it holds no moving pictures.
+    pub fn open(path: &Path, limits: &Limits, cancel: &Cancel) -> Result<Self> {
+        let mut input = Input::open(path, limits, cancel)?;
+        let info = probe::describe(&mut input);
+        let missing =
+            || Error::new(ErrorKind::Input, Stage::Decode, "holds no moving pictures").input(path);
+        let stream = info.video().ok_or_else(missing)?;
+        let StreamKind::Video(video) = &stream.kind else { return Err(missing()) };
+        let index = stream.index;
+        let parameters = input.parameters(index).ok_or_else(missing)?;
+        let base = input.time_base(index);
+        let rate = input.context().stream(index).map(|s| s.avg_frame_rate());
+        let rate = rate.map(f64::from).filter(|rate| *rate > 0.0).unwrap_or(25.0);
+        let step = (f64::from(base.den()) / f64::from(base.num()) / rate).round().max(1.0) as i64;
+        let aspect = video
+            .sample_aspect
+            .split_once(':')
+            .and_then(|(n, d)| Some(Rational(n.parse().ok()?, d.parse().ok()?)));
+        let format = &info.container;
+        let untimed = allow::is_elementary(format) || (format == "avi" && video.reorder > 0);
+        let look = StreamLook {
+            rotation: video.rotation,
+            mirrored: video.mirrored,
+            aspect: aspect.filter(|a| *a != Rational(1, 1)),
+        };
+        let reader = PacketReader::new(&parameters, step);
+        let mut decoder = Decoder::open(parameters, base, NonZeroUsize::MIN, limits)?;
+        decoder.give_unrecovered();
+        input.want(|i| if i == index { Want::Everything } else { Want::Nothing });
+        Ok(Self {
+            clock: StreamClock { base, origin: info.origin },
+            input,
+            index,
+            look,
+            limits: limits.clone(),
+            decoder,
+            reader,
+            config: None,
+            step,
+            untimed,
+            late: None,
+            first: None,
+            state: State::default(),
+            pixels: 0,
+            info,
+        })
+    }
+
+    /// What the film is made of.
+    pub fn info(&self) -> &MediaInfo {
+        &self.info
+    }
+
+    /// The tick of the stream nearest to a media time. Containers round the times of pictures to
+    /// their own ticks, so the time of a picture is found again only if it is rounded likewise.
+    pub fn tick(&self, time: Timestamp) -> i64 {
+        nearest(self.clock, time)
+    }
+
+    /// The picture shown at `time`: the last one that starts by then, the first one before that.
+    /// Asking for rising times reads on; an earlier one seeks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if nothing can be decoded; limits; cancelling.
+    pub fn frame_at(&mut self, time: Timestamp) -> Result<Arc<VideoFrame>> {
+        let tick = self.tick(time);
+        self.find(tick).map_err(|e| e.input(self.input.path()))
+    }
+
+    fn find(&mut self, tick: i64) -> Result<Arc<VideoFrame>> {
+        if self.must_seek(tick) {
+            self.seek(tick)?;
+        }
+        loop {
+            match (&self.state.shown, &self.state.next) {
+                (Some(shown), Some(next)) if next.pts() > tick => return Ok(shown.clone()),
+                (_, Some(_)) => self.state.shown = self.state.next.take(),
+                (shown, None) if self.state.ended => {
+                    return shown.clone().ok_or_else(|| {
+                        Error::new(ErrorKind::Input, Stage::Decode, "no picture could be decoded")
+                            .hint("the file is damaged, cut off before its first keyframe, or encrypted")
+                    });
+                }
+                _ => {}
+            }
+            if self.state.next.is_none() {
+                self.state.next = self.decode()?;
+            }
+        }
+    }
+
+    /// Whether another place in the file is nearer to `tick` than reading on.
+    fn must_seek(&mut self, tick: i64) -> bool {
+        let Some(shown) = &self.state.shown else {
+            return self.state.next.is_none() && !self.untimed && self.input.is_seekable();
+        };
+        if tick < shown.pts() {
+            // Before the first picture there is nothing to find.
+            return self.first != Some(shown.pts());
+        }
+        // Reading on over a group or two costs less than to seek and find the keyframe again.
+        let at = self.state.last.unwrap_or(shown.pts());
+        let ahead = self.clock.time(tick).minus(self.clock.time(at));
+        !self.untimed && self.input.is_seekable() && ahead > Timestamp::from_secs(3)
+    }
+
+    /// Goes to the keyframe that `tick` can be decoded from.
+    fn seek(&mut self, tick: i64) -> Result<()> {
+        let backward = self.state.last.is_some_and(|last| last > tick) || self.state.ended;
+        if self.untimed || !self.input.is_seekable() {
+            return self.reopen();
+        }
+        // Demuxers seek by decode time, or roughly: if the first keyframe lies too late, from
+        // further back.
+        let mut back = 0;
+        for attempt in 0..8 {
+            if !self.input.seek(self.index, tick.saturating_sub(back)) {
+                break;
+            }
+            if let Some(key) = self.restart()? {
+                if key <= tick {
+                    return Ok(());
+                }
+                back = back.max(self.step.saturating_mul(16)).saturating_mul(4);
+            } else if attempt > 0 {
+                break;
+            } else {
+                back = self.step.saturating_mul(64);
+            }
+        }
+        // Nothing before it can be sought: from the start.
+        if backward || self.state.started { self.reopen() } else { Ok(()) }
+    }
+
+    /// Forgets what was decoded and reads up to the next keyframe; gives its tick.
+    fn restart(&mut self) -> Result<Option<i64>> {
+        self.decoder.flush();
+        self.state = State::default();
+        while let Some(packet) = self.input.read()? {
+            if packet.stream() != self.index {
+                continue;
+            }
+            let packet = self.reader.read(packet);
+            if packet.is_key() && packet.tick().is_some() {
+                self.state.key = packet.tick();
+                self.state.started = true;
+                self.send(&packet)?;
+                return Ok(self.state.key);
+            }
+        }
+        Ok(None)
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        let path = self.input.path().to_path_buf();
+        let again = Self::open(&path, &self.limits, self.input.cancel())?;
+        let pixels = self.pixels;
+        *self = again;
+        self.pixels = pixels;
+        // As a stream that is read from its start needs no seek.
+        self.state.started = false;
+        self.prime()
+    }
+
+    /// Decodes the first picture, so that nobody seeks to find it.
+    fn prime(&mut self) -> Result<()> {
+        self.state.next = self.decode()?;
+        self.first = self.state.next.as_ref().map(|first| first.pts());
+        Ok(())
+    }
+
+    fn send(&mut self, packet: &super::packet::CodedPacket) -> Result<()> {
+        match packet.for_decoder(&mut self.config) {
+            Some(configured) => self.decoder.send(&configured),
+            None => self.decoder.send(packet.packet()),
+        }
+    }
+
+    /// The next picture in order of time; `None` at the end.
+    fn decode(&mut self) -> Result<Option<Arc<VideoFrame>>> {
+        loop {
+            match self.decoder.receive_video()? {
+                Step::Frame(raw) => {
+                    self.limits.check_picture(Stage::Decode, raw.width(), raw.height())?;
+                    self.pixels += u64::from(raw.width()) * u64::from(raw.height());
+                    let bytes =
+                        self.info.bytes.unwrap_or(u64::MAX / self.limits.pixels_per_byte.max(1));
+                    self.limits.check_decoded(self.pixels, bytes)?;
+                    let tick = self.placed(raw.timestamp());
+                    // Leading pictures of an open group refer to what was not decoded.
+                    if self.state.key.is_some_and(|key| tick < key) && !self.untimed {
+                        continue;
+                    }
+                    self.state.last = Some(tick);
+                    let time = self.clock.time(tick);
+                    return Ok(Some(Arc::new(VideoFrame::new(raw, tick, time, self.look))));
+                }
+                Step::Drained => {
+                    self.state.ended = true;
+                    return Ok(None);
+                }
+                Step::NeedInput => match self.next_packet()? {
+                    Some(packet) => self.send(&packet)?,
+                    None => self.decoder.drain()?,
+                },
+            }
+        }
+    }
+
+    fn next_packet(&mut self) -> Result<Option<super::packet::CodedPacket>> {
+        while let Some(packet) = self.input.read()? {
+            if packet.stream() != self.index {
+                continue;
+            }
+            let packet = self.reader.read(packet);
+            if self.state.started || packet.is_key() {
+                self.state.started = true;
+                return Ok(Some(packet));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A tick for every picture, each later than the one before.
+    fn placed(&mut self, stamped: Option<i64>) -> i64 {
+        let stamped = if self.untimed {
+            let start = self.clock.tick(Timestamp::ZERO);
+            stamped.map(|tick| {
+                tick.saturating_sub(*self.late.get_or_insert(tick.saturating_sub(start)))
+            })
+        } else {
+            stamped
+        };
+        match (stamped, self.state.last) {
+            (Some(tick), None) => tick,
+            (Some(tick), Some(last)) if tick > last => tick,
+            (None, None) => self.clock.tick(Timestamp::ZERO),
+            (_, Some(last)) => last.saturating_add(if stamped.is_some() { 1 } else { self.step }),
+        }
+    }
+}
+
+/// The tick nearest to a media time.
+pub(super) fn nearest(clock: StreamClock, time: Timestamp) -> i64 {
+    time.plus(clock.origin).rescale(clock.base, Rounding::Nearest).ticks()
+}
