@@ -1,0 +1,289 @@
+//! The whole sound of an edit: every clip from its place, at its gain, encoded once for the whole
+//! programme. Clips are placed by counts of samples from absolute times, so nothing adds up.
+//!
+//! Mixed block by block in bounded memory; only where a loudness is asked for, which takes two passes,
+//! is the whole programme held (23 MB a minute), and of a clip at another speed its samples.
+
+use super::assets::Sources;
+use super::parts::{Footer, Part, Store};
+use super::sound::{Ducking, LoudnessTarget, Stereo, change_speed, duck, measure, normalise};
+use crate::control::Cancel;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::limits::Limits;
+use crate::media::{Channels, FilmSound, SoundCodec, SoundCursor, SoundFormat, SoundShape};
+use crate::time::{Rounding, TimeBase, Timestamp};
+use crate::timeline::{Layout, NORMAL_SPEED, SoundClip, Timeline};
+use serde_json::json;
+use std::num::NonZeroU32;
+
+/// Samples a second of the mix.
+pub(super) const RATE: u32 = super::sound::RATE;
+const SHAPE: SoundShape = SoundShape { rate: RATE, channels: 2 };
+const FORMAT: SoundFormat = SoundFormat { rate: NonZeroU32::new(RATE), channels: Channels::Stereo };
+
+/// Samples mixed at once: half a second.
+const BLOCK: u64 = 24_000;
+
+/// Raised when the same edit gives other samples.
+const VERSION: u32 = 1;
+
+/// What the mix is made from.
+pub(super) struct Heard<'a> {
+    pub timeline: &'a Timeline,
+    pub layout: &'a Layout,
+    pub sources: &'a Sources,
+    pub limits: &'a Limits,
+    pub cancel: &'a Cancel,
+}
+
+impl Heard<'_> {
+    /// Whether anything is heard at all.
+    pub fn is_silent(&self) -> bool {
+        self.layout.sound.is_empty()
+    }
+
+    /// Stands for everything that decides the encoded sound.
+    pub fn key(&self, codec: SoundCodec, bit_rate: Option<u32>) -> String {
+        let clips: Vec<_> = self
+            .layout
+            .sound
+            .iter()
+            .map(|clip| {
+                let identity = self.sources.get(&clip.asset).map(|source| &source.identity);
+                json!({
+                    "asset": identity, "start": clip.start, "end": clip.end, "from": clip.from,
+                    "speed": clip.speed, "gain": clip.gain_db, "in": clip.fade_in,
+                    "out": clip.fade_out, "pan": clip.pan, "track": clip.track,
+                })
+            })
+            .collect();
+        let tracks: Vec<_> =
+            self.timeline.audio.iter().map(|track| json!([track.gain_db, track.duck])).collect();
+        let all = json!({
+            "version": VERSION, "samples": self.layout.samples, "clips": clips, "tracks": tracks,
+            "sound": self.timeline.sound, "codec": codec, "rate": bit_rate,
+            "frames": self.timeline.canvas.rate,
+        });
+        blake3::hash(all.to_string().as_bytes()).to_hex().to_string()
+    }
+
+    /// Mixes and encodes the sound into `store`.
+    pub fn encode(
+        &self,
+        store: &Store,
+        key: &str,
+        codec: SoundCodec,
+        bit_rate: Option<u32>,
+    ) -> Result<Part> {
+        let mut encoder = FilmSound::open(codec, SHAPE, bit_rate)?;
+        let mut writer = store.write(key)?;
+        let header = encoder.header().clone();
+        let mut mixing = Mixing::new(self);
+        let total = self.layout.samples;
+        let mut take = |mixed: &[f32]| {
+            encoder.push(mixed, &mut |p| writer.packet(p.pts, p.duration, true, &p.data))
+        };
+        if let Some(sound) = &self.timeline.sound {
+            let mut whole = Stereo::default();
+            for at in (0..total).step_by(BLOCK as usize) {
+                self.cancel.check(Stage::Render)?;
+                let block = mixing.block(at, BLOCK.min(total - at))?;
+                for (to, from) in whole.channels.iter_mut().zip(&block.channels) {
+                    to.extend_from_slice(from);
+                }
+            }
+            let integrated = match sound.loudness {
+                Some(loudness) => loudness,
+                None => measure(&whole)?.integrated,
+            };
+            if integrated.is_finite() {
+                let true_peak = sound.true_peak.unwrap_or(-1.0);
+                normalise(&mut whole, &LoudnessTarget { integrated, true_peak })?;
+            }
+            for at in (0..whole.len()).step_by(BLOCK as usize) {
+                let to = (at + BLOCK as usize).min(whole.len());
+                let piece =
+                    Stereo { channels: [0, 1].map(|c: usize| whole.channels[c][at..to].to_vec()) };
+                take(&piece.interleaved())?;
+            }
+        } else {
+            for at in (0..total).step_by(BLOCK as usize) {
+                self.cancel.check(Stage::Render)?;
+                take(&mixing.block(at, BLOCK.min(total - at))?.interleaved())?;
+            }
+        }
+        encoder.finish(&mut |p| writer.packet(p.pts, p.duration, true, &p.data))?;
+        writer.finish(Footer {
+            film: None,
+            sound: Some(header),
+            packets: 0,
+            pictures: None,
+            coded: String::new(),
+            reorder: 0,
+        })
+    }
+}
+
+struct Mixing<'a> {
+    heard: &'a Heard<'a>,
+    /// The clips that are being heard.
+    open: Vec<Option<Open>>,
+    /// When the items of video tracks are heard.
+    spans: Vec<(u64, u64)>,
+}
+
+/// A clip that is being heard.
+enum Open {
+    /// Read as it is wanted.
+    Cursor(Box<SoundCursor>),
+    /// Made whole beforehand.
+    Made(Stereo),
+}
+
+impl<'a> Mixing<'a> {
+    fn new(heard: &'a Heard<'a>) -> Self {
+        let clips = &heard.layout.sound;
+        let mut spans: Vec<_> =
+            clips.iter().filter(|c| c.track.is_none()).map(|c| (c.start, c.end)).collect();
+        spans.sort_unstable();
+        Self { heard, open: clips.iter().map(|_| None).collect(), spans }
+    }
+
+    /// `count` samples from sample `at` of the programme.
+    fn block(&mut self, at: u64, count: u64) -> Result<Stereo> {
+        let mut out = self.track(None, at, count)?;
+        for (t, track) in self.heard.timeline.audio.iter().enumerate() {
+            let mut mixed = self.track(Some(t), at, count)?;
+            if let Some(wanted) = &track.duck {
+                duck(&mut mixed, at, &self.spans, &self.ducking(wanted));
+            }
+            for (to, from) in out.channels.iter_mut().zip(&mixed.channels) {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            }
+        }
+        Ok(out)
+    }
+
+    fn ducking(&self, wanted: &crate::timeline::Duck) -> Ducking {
+        let usual = Ducking::default();
+        let samples = |time: Option<crate::timeline::Time>, usual: u32| {
+            time.map_or(usual, |time| {
+                let time = time.resolve(self.heard.timeline.canvas.rate);
+                let ticks = time.rescale(TimeBase::per_second(RATE), Rounding::Nearest).ticks();
+                u32::try_from(ticks).unwrap_or(usual)
+            })
+        };
+        Ducking {
+            depth: wanted.by_db.map_or(usual.depth, |by| -by),
+            attack: samples(wanted.attack, usual.attack),
+            release: samples(wanted.release, usual.release),
+            hold: usual.hold,
+        }
+    }
+
+    /// The clips of one audio track, or those that video items bring along.
+    fn track(&mut self, track: Option<usize>, at: u64, count: u64) -> Result<Stereo> {
+        let mut out = Stereo::silence(count as usize);
+        let clips = &self.heard.layout.sound;
+        for (clip, open) in clips.iter().zip(&mut self.open) {
+            if clip.track != track || clip.start >= at + count {
+                continue;
+            }
+            if clip.end <= at {
+                *open = None;
+                continue;
+            }
+            let first = clip.start.max(at);
+            let behind = clip.end.min(at + count);
+            let (skip, wanted) = (first - clip.start, (behind - first) as usize);
+            let open = match open {
+                Some(open) => open,
+                None => open.insert(self.heard.open(clip, skip)?),
+            };
+            let samples = match open {
+                Open::Cursor(cursor) => Stereo::from_interleaved(&cursor.read(wanted)?, 2),
+                Open::Made(made) => Stereo {
+                    channels: [0, 1].map(|c: usize| {
+                        made.channels[c].iter().skip(skip as usize).take(wanted).copied().collect()
+                    }),
+                },
+            };
+            let gain = self.heard.gain(clip);
+            let from = (first - at) as usize;
+            for i in 0..samples.len() {
+                let sides = gain.at(skip + i as u64);
+                for (side, gain) in sides.into_iter().enumerate() {
+                    out.channels[side][from + i] += samples.channels[side][i] * gain;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Heard<'_> {
+    fn open(&self, clip: &SoundClip, skipped: u64) -> Result<Open> {
+        let source = self
+            .sources
+            .get(&clip.asset)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, Stage::Render, "an asset went away"))?;
+        if clip.speed != NORMAL_SPEED {
+            let speed = f64::from(clip.speed) / f64::from(NORMAL_SPEED);
+            let length = ((clip.end - clip.start) as f64 * speed).round() as usize;
+            let (limits, cancel) = (self.limits, self.cancel);
+            let mut cursor = SoundCursor::open(&source.path, clip.from, FORMAT, limits, cancel)?;
+            let whole = Stereo::from_interleaved(&cursor.read(length)?, 2);
+            return Ok(Open::Made(change_speed(&whole, speed)));
+        }
+        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+        let from = clip.from.plus(Timestamp::new(skipped, TimeBase::per_second(RATE)));
+        SoundCursor::open(&source.path, from, FORMAT, self.limits, self.cancel)
+            .map(|cursor| Open::Cursor(Box::new(cursor)))
+    }
+
+    fn gain<'a>(&'a self, clip: &'a SoundClip) -> Gain<'a> {
+        let track = clip.track.and_then(|t| self.timeline.audio.get(t)).and_then(|t| t.gain_db);
+        // Constant power: both sides at -3 dB in the middle would make it quieter than it came, so
+        // the far side alone goes down.
+        let pan = clip.pan as f32;
+        let sides = [(1.0 - pan).min(1.0), (1.0 + pan).min(1.0)];
+        Gain { clip, rate: self.timeline.canvas.rate, fixed: decibels(track.unwrap_or(0.0)), sides }
+    }
+}
+
+/// How loud a clip is from sample to sample.
+struct Gain<'a> {
+    clip: &'a SoundClip,
+    rate: crate::timeline::Rate,
+    fixed: f32,
+    sides: [f32; 2],
+}
+
+impl Gain<'_> {
+    /// At sample `i` of the clip, left and right.
+    fn at(&self, i: u64) -> [f32; 2] {
+        let clip = self.clip;
+        let length = clip.end - clip.start;
+        let share =
+            |done: u64, of: u64| if done < of { (done as f32 + 0.5) / of as f32 } else { 1.0 };
+        // Equal power, so that a crossfade of unlike sounds stays as loud.
+        let fade = |share: f32| (share * std::f32::consts::FRAC_PI_2).sin();
+        let fades = fade(share(i, clip.fade_in)) * fade(share(length - 1 - i, clip.fade_out));
+        let moving = match &clip.gain_db {
+            crate::timeline::Animated::Still(gain) => *gain,
+            moving => {
+                let time = Timestamp::new(
+                    i64::try_from(i).unwrap_or(i64::MAX),
+                    TimeBase::per_second(RATE),
+                );
+                moving.at(time, self.rate)
+            }
+        };
+        let gain = self.fixed * decibels(moving) * fades;
+        self.sides.map(|side| side * gain)
+    }
+}
+
+fn decibels(gain: f64) -> f32 {
+    if gain == 0.0 { 1.0 } else { 10_f64.powf(gain / 20.0) as f32 }
+}
