@@ -1,0 +1,9 @@
+//! From a library to an edit: moments that answer a question, a film's shots, or stretches that
+//! somebody names become clips that begin and end where words and shots do. Why each is there, and why its edges are where they are, stands in
+//! the spec and in the report.
+
+mod compose;
+mod snap;
+
+pub use compose::{Choice, LeftOut, Order, Remix, Rules, Why, Wish, remix};
+pub use snap::{Edge, Marks, Said, Snapped, snap};
