@@ -1,5 +1,7 @@
 //! Untrusted text made safe to show: what a terminal could interpret is spelled out instead.
 
+pub mod html;
+
 use std::borrow::Cow;
 
 /// Replaces control characters (escapes, newlines) and invisible or direction-changing Unicode

@@ -1,29 +1,24 @@
-//! What a frame looks like, as numbers; and which frame of a shot to show.
-//!
-//! [`FeatureSink`] is a consumer of frames: attach it with any policy, then choose with
-//! [`representatives`].
+//! What frames and shots look like, as numbers.
 
-use super::shots::Shot;
-use crate::error::Result;
-use crate::media::{FrameSink, Picked, PictureConverter, PictureSize, SmallPicture};
+use crate::media::SmallPicture;
 use crate::time::Timestamp;
 use image::RgbImage;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 
 /// Width that frames are judged at; sharpness is comparable only at one size.
-const WIDTH: NonZeroU32 = match NonZeroU32::new(320) {
-    Some(width) => width,
-    None => NonZeroU32::MIN,
-};
+const WIDTH: u32 = 320;
 /// Mean luma below which a frame is black, of 255.
 const BLACK: f32 = 12.0;
 /// Motion below which a frame is the one before, in code values.
 const FREEZE: f32 = 0.1;
-/// Fingerprints nearer than this, in bits of 64, are of pictures that look the same.
-const SAME: u32 = 8;
+/// Fingerprints nearer than this, in bits of 64, are of pictures that may look the same.
+const SAME_BITS: u32 = 8;
+/// Neighbouring cells of a fingerprint that differ by less, in code values, are of one brightness.
+const FLAT: f32 = 2.0;
+/// A cell of the small luma that moved by more than this is another.
+const SAME_LUMA: u8 = 16;
+/// So many cells of 1296 may be others. A line of text is about twenty.
+const SAME_CELLS: usize = 4;
 
 /// What a frame looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -36,11 +31,12 @@ pub struct FrameFeatures {
     pub colourfulness: f32,
     /// Variance of the luma's Laplacian (4 neighbours) at 320 pixels' width, in squared code values.
     pub sharpness: f32,
-    /// Mean difference to the frame before among those asked for, 0 to 1; none for the first.
+    /// Mean difference of the luma to the sample before, 0 to 1; none for the first. It grows with
+    /// the time between them: compare it within a film.
     pub motion: Option<f32>,
     /// Whether it shows nothing but black.
     pub black: bool,
-    /// Whether it is the frame before once more.
+    /// Whether it is the sample before once more.
     pub frozen: bool,
     /// Shares of the picture that are black bars.
     pub bars: Bars,
@@ -59,15 +55,6 @@ pub struct Bars {
     pub left: f32,
     /// To its right.
     pub right: f32,
-}
-
-/// A frame that was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Sample {
-    /// When it is shown.
-    pub time: Timestamp,
-    /// What it looks like.
-    pub features: FrameFeatures,
 }
 
 impl FrameFeatures {
@@ -147,7 +134,8 @@ fn bars(luma: &[f32], width: usize, height: usize) -> Bars {
     }
 }
 
-/// dHash (Krawetz 2013): whether each of 8 × 8 cells is brighter than its right neighbour.
+/// dHash (Krawetz 2013): whether each of 8 × 8 cells is brighter than its right neighbour, by more
+/// than noise makes it in a flat picture.
 fn fingerprint(luma: &[f32], width: usize, height: usize) -> u64 {
     let cell = |column: usize, row: usize| {
         let xs = column * width / 9..((column + 1) * width / 9).max(column * width / 9 + 1);
@@ -156,90 +144,114 @@ fn fingerprint(luma: &[f32], width: usize, height: usize) -> u64 {
         let values = ys.flat_map(|y| xs.clone().map(move |x| y * width + x));
         values.filter_map(|i| luma.get(i)).sum::<f32>() / count
     };
-    let bits = (0..64).map(|i| cell(i % 8, i / 8) > cell(i % 8 + 1, i / 8));
+    let bits = (0..64).map(|i| cell(i % 8, i / 8) > cell(i % 8 + 1, i / 8) + FLAT);
     bits.fold(0, |hash, bit| hash << 1 | u64::from(bit))
 }
 
-/// Looks at the frames of a request.
-#[derive(Default)]
-pub struct FeatureSink {
-    samples: Mutex<BTreeMap<u64, Kept>>,
+/// A sample, with what comparing it to others needs.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// When it is shown.
+    pub time: Timestamp,
+    /// What it looks like.
+    pub features: FrameFeatures,
+    /// Its luma at 48 × 27 ([`SmallPicture::luma`]).
+    pub(super) luma: Box<[u8]>,
 }
 
-struct Kept {
-    sample: Sample,
-    /// Until the frame behind it has been compared with it.
-    small: Option<SmallPicture>,
-}
+impl Sample {
+    /// A frame shown at `time`, as a picture of any size and as a small one.
+    pub fn new(time: Timestamp, picture: &RgbImage, small: &SmallPicture) -> Self {
+        let (width, height) = picture.dimensions();
+        let features = if width > WIDTH {
+            let high = (u64::from(height) * u64::from(WIDTH) / u64::from(width)).max(1) as u32;
+            FrameFeatures::of(&image::imageops::thumbnail(picture, WIDTH, high))
+        } else {
+            FrameFeatures::of(picture)
+        };
+        Self { time, features, luma: small.luma().into() }
+    }
 
-impl FeatureSink {
-    /// The samples in order of time.
-    pub fn into_samples(self) -> Vec<Sample> {
-        let samples = self.samples.into_inner().unwrap_or_else(PoisonError::into_inner);
-        samples.into_values().map(|kept| kept.sample).collect()
+    /// Whether it shows nearly the same as `other`: few bits of the fingerprint differ, and hardly
+    /// a cell of the luma. The fingerprint alone takes two slides of one design for the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let bits = (self.features.fingerprint ^ other.features.fingerprint).count_ones();
+        let moved = |(a, b): &(&u8, &u8)| a.abs_diff(**b) > SAME_LUMA;
+        bits < SAME_BITS && self.luma.iter().zip(&other.luma).filter(moved).count() <= SAME_CELLS
     }
 }
 
-impl FrameSink for FeatureSink {
-    fn frame(&self, picked: Picked<'_>, converter: &mut PictureConverter) -> Result<()> {
-        let picture = converter.convert(picked.frame, PictureSize::Width(WIDTH))?;
-        let small = converter.small(picked.frame)?;
-        let sample = Sample { time: picked.frame.time(), features: FrameFeatures::of(&picture) };
-        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.insert(picked.n, Kept { sample, small: Some(small) });
-        // Frames come in no set order: each pair is compared when its second one is there.
-        for n in [picked.n, picked.n + 1] {
-            let Some(before) = n.checked_sub(1).and_then(|n| samples.get(&n)?.small.clone()) else {
-                continue;
-            };
-            let Some(kept) = samples.get_mut(&n) else { continue };
-            let Some(small) = &kept.small else { continue };
-            let pairs = before.luma().iter().zip(small.luma());
-            let apart: u32 = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-            let motion = apart as f32 / small.luma().len() as f32;
-            kept.sample.features.motion = Some(motion / 255.0);
-            kept.sample.features.frozen = motion < FREEZE;
-            // It has been compared with both its neighbours once the next one is there as well.
-            let settled = n.checked_sub(1).is_some_and(|before| {
-                before == 0
-                    || samples.get(&before).is_some_and(|k| k.sample.features.motion.is_some())
-            });
-            if settled && let Some(kept) = n.checked_sub(1).and_then(|n| samples.get_mut(&n)) {
-                kept.small = None;
-            }
-        }
-        Ok(())
+/// Compares each of `samples`, which come in order of time, with the one before: sets motion and
+/// whether it is frozen.
+pub fn compare(samples: &mut [Sample]) {
+    for i in 1..samples.len() {
+        let (before, now) = (&samples[i - 1].luma, &samples[i].luma);
+        let apart: u32 = before.iter().zip(now).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        let motion = apart as f32 / now.len().max(1) as f32;
+        samples[i].features.motion = Some(motion / 255.0);
+        samples[i].features.frozen = motion < FREEZE;
     }
 }
 
-/// For each shot the sample that shows it best, by its place in `samples` (in order of time): the
-/// sharpest well-exposed one. `None` where a shot has no sample, none but black ones, or looks like
-/// a shot before it.
-pub fn representatives(shots: &[Shot], samples: &[Sample]) -> Vec<Option<usize>> {
-    let mut shown: Vec<u64> = Vec::new();
-    shots
-        .iter()
-        .map(|shot| {
-            let from = samples.partition_point(|sample| sample.time < shot.start);
-            let to = samples.partition_point(|sample| sample.time < shot.end);
-            let worth = |i: &usize| samples[*i].features.worth();
-            let best = (from..to.max(from)).max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
-            let features = &samples[best].features;
-            let seen = shown.iter().any(|f| (f ^ features.fingerprint).count_ones() < SAME);
-            if features.black || seen {
-                return None;
-            }
-            shown.push(features.fingerprint);
-            Some(best)
+/// What the samples of a shot have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ShotFeatures {
+    /// Mean of the samples' brightness.
+    pub brightness: f32,
+    /// Mean of their contrast.
+    pub contrast: f32,
+    /// Mean of their colourfulness.
+    pub colourfulness: f32,
+    /// Sharpness of the sharpest.
+    pub sharpness: f32,
+    /// Mean motion between samples of the shot; none for one with a single sample.
+    pub motion: Option<f32>,
+    /// Share of its samples that are black.
+    pub black: f32,
+    /// Share of its samples, but the first, that are the sample before once more.
+    pub frozen: f32,
+    /// Bars that all samples have which are not black.
+    pub bars: Bars,
+}
+
+impl ShotFeatures {
+    /// Of the samples of one shot, in order of time and compared; `None` without any.
+    pub fn of(samples: &[Sample]) -> Option<Self> {
+        let features = || samples.iter().map(|sample| &sample.features);
+        let count = samples.len() as f32;
+        let mean = |of: fn(&FrameFeatures) -> f32| features().map(of).sum::<f32>() / count;
+        let behind = samples.len().checked_sub(1)?;
+        let moved: Vec<f32> = features().skip(1).filter_map(|f| f.motion).collect();
+        let seen = || features().filter(|f| !f.black).map(|f| f.bars);
+        let least = |of: fn(Bars) -> f32| seen().map(of).reduce(f32::min).unwrap_or(0.0);
+        Some(Self {
+            brightness: mean(|f| f.brightness),
+            contrast: mean(|f| f.contrast),
+            colourfulness: mean(|f| f.colourfulness),
+            sharpness: features().map(|f| f.sharpness).fold(0.0, f32::max),
+            motion: (!moved.is_empty()).then(|| moved.iter().sum::<f32>() / moved.len() as f32),
+            black: features().filter(|f| f.black).count() as f32 / count,
+            frozen: features().skip(1).filter(|f| f.frozen).count() as f32 / behind.max(1) as f32,
+            bars: Bars {
+                top: least(|b| b.top),
+                bottom: least(|b| b.bottom),
+                left: least(|b| b.left),
+                right: least(|b| b.right),
+            },
         })
-        .collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vision::shots::Transition;
     use image::Rgb;
+
+    fn sample(secs: i64, picture: &RgbImage) -> Sample {
+        let small = image::imageops::thumbnail(picture, 48, 27);
+        let small = SmallPicture::from_rgb(small.as_raw());
+        Sample::new(Timestamp::from_secs(secs), picture, &small)
+    }
 
     fn chequered(cell: u32, dark: u8, light: u8) -> RgbImage {
         RgbImage::from_fn(320, 180, |x, y| {
@@ -280,26 +292,51 @@ mod tests {
     }
 
     #[test]
-    fn the_sharpest_frame_stands_for_its_shot_and_is_shown_once() {
-        let sample = |secs, picture: &RgbImage| Sample {
-            time: Timestamp::from_secs(secs),
-            features: FrameFeatures::of(picture),
-        };
-        let shot = |from, to| Shot {
-            start: Timestamp::from_secs(from),
-            end: Timestamp::from_secs(to),
-            entered_by: Transition::Cut,
-            confidence: 1.0,
-        };
-        let samples = [
+    fn motion_and_what_stands_still_are_measured() {
+        let mut samples = [
             sample(0, &RgbImage::new(320, 180)),
-            sample(1, &chequered(40, 100, 140)),
-            sample(2, &chequered(40, 40, 220)),
-            sample(3, &chequered(40, 40, 220)),
-            sample(4, &RgbImage::new(320, 180)),
+            sample(1, &RgbImage::from_pixel(320, 180, Rgb([51, 51, 51]))),
+            sample(2, &RgbImage::from_pixel(320, 180, Rgb([51, 51, 51]))),
+            sample(3, &RgbImage::from_pixel(320, 180, Rgb([102, 102, 102]))),
         ];
-        let shots = [shot(0, 3), shot(3, 4), shot(4, 5), shot(5, 6)];
-        assert_eq!(representatives(&shots, &samples), [Some(2), None, None, None]);
+        compare(&mut samples);
+        let motion: Vec<_> = samples.iter().map(|s| s.features.motion).collect();
+        assert_eq!(motion, [None, Some(0.2), Some(0.0), Some(0.2)]);
+        let frozen: Vec<_> = samples.iter().map(|s| s.features.frozen).collect();
+        assert_eq!(frozen, [false, false, true, false]);
+        let shot = ShotFeatures::of(&samples).unwrap();
+        assert!((shot.brightness - 0.2).abs() < 1e-4, "{shot:?}");
+        assert!((shot.motion.unwrap() - 0.4 / 3.0).abs() < 1e-6, "{shot:?}");
+        assert_eq!((shot.black, shot.frozen), (0.25, 1.0 / 3.0));
+        assert!(ShotFeatures::of(&[]).is_none());
+        assert_eq!(ShotFeatures::of(&samples[..1]).unwrap().motion, None);
+    }
+
+    #[test]
+    fn a_shot_has_the_bars_that_all_its_samples_have() {
+        let boxed = |rows: std::ops::Range<u32>| {
+            RgbImage::from_fn(320, 180, |_, y| Rgb([if rows.contains(&y) { 99 } else { 0 }; 3]))
+        };
+        let samples = [sample(0, &boxed(18..162)), sample(1, &boxed(9..162))];
+        let bars = ShotFeatures::of(&samples).unwrap().bars;
+        assert_eq!((bars.top, bars.bottom), (0.05, 0.1));
+    }
+
+    #[test]
+    fn a_line_of_text_makes_another_picture_and_noise_does_not() {
+        // A slide of 320 × 180 with a bar for each line of text.
+        let slide = |lines: u32, noise: u8| {
+            RgbImage::from_fn(320, 180, |x, y| {
+                let ink = (20..160).contains(&x) && y / 20 < lines && y % 20 > 12 && x % 3 == 0;
+                let v = if ink { 40 } else { 230 };
+                Rgb([v + if (x ^ y) % 2 == 0 { noise } else { 0 }; 3])
+            })
+        };
+        let (two, three) = (sample(0, &slide(2, 0)), sample(1, &slide(3, 0)));
+        assert!(two.is_like(&sample(2, &slide(2, 6))));
+        assert!(!two.is_like(&three));
+        let bits = two.features.fingerprint ^ three.features.fingerprint;
+        assert!(bits.count_ones() < SAME_BITS, "the fingerprint alone would tell them apart");
     }
 
     #[test]

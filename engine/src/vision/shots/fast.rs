@@ -125,7 +125,9 @@ impl FastDetector {
                 apart <= second && Timestamp::ZERO.minus(apart) <= second
             });
             let jumps = near.filter_map(|h| h.jump);
-            let (sum, count) = jumps.fold((0.0, 0.0_f32), |(s, n), jump| (s + jump, n + 1.0));
+            // What was left out before it hardly jumped, or it would not have been.
+            let calm = if here.gap { reach as f32 } else { 0.0 };
+            let (sum, count) = jumps.fold((0.0, calm), |(s, n), jump| (s + jump, n + 1.0));
             sum / count.max(1.0)
         };
         // What rushes through the picture makes a hill of jumps; its flanks are near.
@@ -155,12 +157,13 @@ impl FastDetector {
         earlier.any(|h| like(&h.frame, here))
     }
 
-    /// Looks for a dissolve that ends about here.
-    fn dissolve(&mut self) {
+    /// Looks for a dissolve that ends about here; at once where frames are left out behind, since they
+    /// are of one scene with the last one.
+    fn dissolve(&mut self, still_behind: bool) {
         let Some(last) = self.held.back().map(|h| h.frame.time) else { return };
         for (scale, millis) in DISSOLVES.into_iter().enumerate() {
             // Long ones change slowly: they need not be looked for at every frame.
-            if !self.seen.is_multiple_of(1 << scale.min(2)) {
+            if !still_behind && !self.seen.is_multiple_of(1 << scale.min(2)) {
                 continue;
             }
             let length = Timestamp::from_millis(millis);
@@ -178,7 +181,7 @@ impl FastDetector {
             }
             let pictures: Vec<_> = stretch.iter().rev().map(|h| &h.frame.picture).collect();
             let still_before = stretch.last().is_some_and(|h| h.gap);
-            let Some(mix) = mixed(&pictures, still_before) else { continue };
+            let Some(mix) = mixed(&pictures, (still_before, still_behind)) else { continue };
             let time = |n: usize| stretch.iter().rev().nth(n).map(|h| h.frame.time);
             if let (Some(at), Some(end)) = (time(mix.middle), time(mix.end)) {
                 self.found.push(Boundary {
@@ -213,12 +216,15 @@ impl ShotDetector for FastDetector {
         let jump = before.map(|b| difference(&b.frame.picture, &frame.picture));
         self.held.push_back(Held { frame, blank: kind.is_some(), jump, gap });
         self.judge(false);
-        self.dissolve();
+        self.dissolve(false);
         Ok(())
     }
 
     fn left_out(&mut self, times: &[Timestamp]) {
         self.fades.left_out(times);
+        if !times.is_empty() && !self.gap {
+            self.dissolve(true);
+        }
         self.gap |= !times.is_empty();
     }
 

@@ -1,8 +1,8 @@
 //! Feeds a detector from a reading, in order, and leaves out groups of pictures in which nothing
 //! changes.
 
-use super::survey::{SkipSettings, Survey, Verdict, judge, one_scene};
-use super::{Boundary, ShotDetector, SmallFrame};
+use super::survey::{Closely, SkipSettings, Survey, Verdict, judge, one_scene};
+use super::{Boundary, FastDetector, ShotDetector, SmallFrame};
 use crate::error::Result;
 use crate::media::{CodedGroup, GroupJudge, PictureConverter, SmallPicture, VideoFrame};
 use crate::time::Timestamp;
@@ -63,6 +63,8 @@ struct Stretch {
     frames: Vec<SmallFrame>,
     left_out: Vec<Timestamp>,
     then_cut: bool,
+    /// From its last frame but one to its last one, where not all were seen.
+    step: Option<Timestamp>,
 }
 
 impl<'a> ShotFinder<'a> {
@@ -148,6 +150,41 @@ impl<'a> ShotFinder<'a> {
         Ok(picture)
     }
 
+    /// The frames of a group with their ticks: those that are to be seen `closely` and those that
+    /// others build on, up to where nothing more happens. Of a group whose length is not known, what
+    /// is too much to hold goes to the detector.
+    fn see(
+        &self,
+        group: &mut CodedGroup<'_, '_>,
+        look: Option<&Look>,
+        closely: &Closely,
+    ) -> Result<Vec<(i64, SmallFrame)>> {
+        let number = group.number();
+        let watch = group.watch();
+        let mut frames: Vec<(i64, SmallFrame)> = Vec::new();
+        let wanted = |tick| look.is_none_or(|look| closely.sees(look.place(tick)));
+        group.decode(&wanted, &mut |frame, converter| {
+            let picture = converter.small(frame)?;
+            let done = look.is_some_and(|look| look.is_over(frame.pts(), &picture));
+            frames
+                .push((frame.pts(), SmallFrame { time: frame.time(), picture, announced: false }));
+            if look.is_none() && frames.len() >= WAITING {
+                let mut state = self.lock();
+                // The groups before are being worked on by others: this one waits for its turn.
+                while state.next != number {
+                    let wait = self.turned.wait_timeout(state, Duration::from_millis(100));
+                    state = wait.unwrap_or_else(PoisonError::into_inner).0;
+                    watch()?;
+                }
+                for (_, frame) in frames.drain(..) {
+                    state.see(frame)?;
+                }
+            }
+            Ok(!done)
+        })?;
+        Ok(frames)
+    }
+
     /// What can be said without decoding.
     fn survey(&self, group: &mut CodedGroup<'_, '_>) -> Result<Found> {
         let Some(settings) = self.skip.filter(|_| group.is_whole()) else {
@@ -158,7 +195,9 @@ impl<'a> ShotFinder<'a> {
             return Ok(Found::Nothing);
         }
         pictures.sort_by_key(|picture| picture.pts);
-        let (Some(own), Some(next)) = (self.key(group, false)?, self.key(group, true)?) else {
+        let (own, next) = (self.key(group, false)?, self.key(group, true)?);
+        // What cannot be seen of the next group is no reason to look less closely at this one.
+        let Some(own) = own.filter(|_| next.is_some() || group.next_key().is_none()) else {
             return Ok(Found::Nothing);
         };
         let key = group.key();
@@ -170,24 +209,31 @@ impl<'a> ShotFinder<'a> {
         let sizes: Vec<u64> = rest.iter().map(|picture| picture.bytes).collect();
         let (own_bytes, next_bytes) = group.key_bytes();
         let survey = Survey {
-            ends: (&own, &next),
+            ends: (&own, next.as_ref()),
             key_bytes: own_bytes.min(next_bytes.unwrap_or(own_bytes)),
             sizes: &sizes,
             longest: group.longest(),
         };
-        let verdict = judge(&survey, &settings);
-        if let Verdict::Open { calm_from } = verdict {
-            let times = pictures.iter().map(|p| group.time(p.pts.unwrap_or_default()));
-            return Ok(match calm_from < pictures.len() {
-                true => Found::Calm { calm_from, next, times: times.collect(), settings },
-                false => Found::Nothing,
-            });
-        }
+        let ticks = || pictures.iter().filter_map(|picture| picture.pts).collect();
+        let then_cut = match judge(&survey, &settings) {
+            Verdict::Still => false,
+            Verdict::StillThenCut => true,
+            Verdict::Open { calm_from, closely } => {
+                let look = Look { calm_from, closely, own: None, next, ticks: ticks(), settings };
+                return Ok(Found::Open(look));
+            }
+            Verdict::Drifts => {
+                let (closely, own) = (Closely::Around(Vec::new()), Some(own));
+                let look = Look { calm_from: 1, closely, own, next, ticks: ticks(), settings };
+                return Ok(Found::Open(look));
+            }
+        };
         let time = |tick: Option<i64>| group.time(tick.unwrap_or_default());
         Ok(Found::Still(Stretch {
             frames: vec![SmallFrame { time: time(key), picture: own, announced: false }],
             left_out: rest.iter().map(|picture| time(picture.pts)).collect(),
-            then_cut: verdict == Verdict::StillThenCut,
+            then_cut,
+            step: None,
         }))
     }
 }
@@ -196,11 +242,56 @@ impl<'a> ShotFinder<'a> {
 enum Found {
     /// Nothing changes: this is all there is to see.
     Still(Stretch),
-    /// Once a frame behind the first `calm_from` looks like `next`, the rest can be left out;
-    /// `times` are those of all.
-    Calm { calm_from: usize, next: SmallPicture, times: Vec<Timestamp>, settings: SkipSettings },
+    /// This is how it is to be looked at.
+    Open(Look),
     /// Everything must be seen.
     Nothing,
+}
+
+/// How a group is looked at.
+struct Look {
+    /// Once a frame from here on looks like `next`, the rest can be left out.
+    calm_from: usize,
+    closely: Closely,
+    /// Its keyframe, if the frame has to look like that as well.
+    own: Option<SmallPicture>,
+    next: Option<SmallPicture>,
+    /// When its pictures are shown, in order.
+    ticks: Vec<i64>,
+    settings: SkipSettings,
+}
+
+impl Look {
+    /// The place of a picture in order of time.
+    fn place(&self, tick: i64) -> usize {
+        self.ticks.partition_point(|other| *other < tick)
+    }
+
+    /// Whether `picture`, shown at `tick`, says that nothing more happens.
+    fn is_over(&self, tick: i64, picture: &SmallPicture) -> bool {
+        let place = self.place(tick);
+        place >= self.calm_from
+            && place + 1 < self.ticks.len()
+            && self.next.as_ref().is_some_and(|next| one_scene(picture, next, &self.settings))
+            && self.own.as_ref().is_none_or(|own| one_scene(own, picture, &self.settings))
+    }
+
+    /// Whether there is something in what was seen of the group that was not seen closely.
+    fn missed(&self, frames: &[(i64, SmallFrame)]) -> Result<bool> {
+        if self.closely == Closely::All {
+            return Ok(false);
+        }
+        let mut detector = FastDetector::default();
+        for (_, frame) in frames {
+            detector.frame(frame.clone())?;
+        }
+        let seen: Vec<Timestamp> = frames
+            .iter()
+            .filter(|(tick, _)| self.closely.sees(self.place(*tick)))
+            .map(|(_, frame)| frame.time)
+            .collect();
+        Ok(detector.finish()?.iter().any(|found| !seen.contains(&found.at)))
+    }
 }
 
 impl State<'_> {
@@ -224,6 +315,10 @@ impl State<'_> {
             self.last = Some((last, step));
             self.detector.left_out(&stretch.left_out);
         }
+        // Frames between those that were seen may have been passed over.
+        if let (Some((_, step)), Some(own)) = (&mut self.last, stretch.step) {
+            *step = own;
+        }
         self.announced |= stretch.then_cut;
         Ok(())
     }
@@ -246,45 +341,32 @@ impl GroupJudge for ShotFinder<'_> {
         state.report.groups += 1;
         state.report.groups_left_out += u64::from(matches!(found, Found::Still(_)));
         drop(state);
-        let calm = match found {
+        let look = match found {
             Found::Still(stretch) => return self.complete(number, stretch),
-            Found::Calm { calm_from, next, times, settings } => {
-                Some((calm_from, next, times, settings))
-            }
+            Found::Open(look) => Some(look),
             Found::Nothing => None,
         };
-        let mut frames = Vec::new();
-        let watch = group.watch();
-        let mut seen = 0;
-        group.decode(&|_| true, &mut |frame, converter| {
-            let picture = converter.small(frame)?;
-            seen += 1;
-            let done = calm.as_ref().is_some_and(|(from, next, times, settings)| {
-                seen > *from && seen < times.len() && one_scene(&picture, next, settings)
-            });
-            frames.push(SmallFrame { time: frame.time(), picture, announced: false });
-            if frames.len() >= WAITING {
-                let mut state = self.lock();
-                // The groups before are being worked on by others: this one waits for its turn.
-                while state.next != number {
-                    let wait = self.turned.wait_timeout(state, Duration::from_millis(100));
-                    state = wait.unwrap_or_else(PoisonError::into_inner).0;
-                    watch()?;
-                }
-                for frame in frames.drain(..) {
-                    state.see(frame)?;
-                }
-            }
-            Ok(!done)
-        })?;
-        let last = frames.last().map(|frame| frame.time);
-        let left_out = match (calm, last) {
-            (Some((_, _, times, _)), Some(last)) => {
-                times.into_iter().filter(|time| *time > last).collect()
+        let closely = look.as_ref().map_or(&Closely::All, |look| &look.closely);
+        let mut frames = self.see(group, look.as_ref(), closely)?;
+        if let Some(look) = &look
+            && look.missed(&frames)?
+        {
+            frames = self.see(group, Some(look), &Closely::All)?;
+        }
+        let last = frames.last().map(|(_, frame)| frame.time);
+        let step = look.as_ref().and_then(|look| match look.ticks[..] {
+            [.., before, last] => Some(group.time(last).minus(group.time(before))),
+            _ => None,
+        });
+        let left_out = match (look, last) {
+            (Some(look), Some(last)) => {
+                let times = look.ticks.iter().map(|tick| group.time(*tick));
+                times.filter(|time| *time > last).collect()
             }
             _ => Vec::new(),
         };
-        self.complete(number, Stretch { frames, left_out, then_cut: false })
+        let frames = frames.into_iter().map(|(_, frame)| frame).collect();
+        self.complete(number, Stretch { frames, left_out, then_cut: false, step })
     }
 
     fn frame(&self, n: u64, frame: &VideoFrame, converter: &mut PictureConverter) -> Result<()> {

@@ -26,9 +26,9 @@ pub(super) struct Mixed {
     pub confidence: f32,
 }
 
-/// Looks for a dissolve that lies within `frames`, with a little of either shot around it; of the
-/// old one none is needed if it is known to have been still before.
-pub(super) fn mixed(frames: &[&SmallPicture], still_before: bool) -> Option<Mixed> {
+/// Looks for a dissolve that lies within `frames`, with a little of either shot around it; of a shot
+/// that is known to be still `(before, behind)` them none is needed.
+pub(super) fn mixed(frames: &[&SmallPicture], still_outside: (bool, bool)) -> Option<Mixed> {
     let (first, last) = (*frames.first()?, *frames.last()?);
     if frames.len() < 6 || difference(first, last) < LEAST_CHANGE {
         return None;
@@ -78,7 +78,9 @@ pub(super) fn mixed(frames: &[&SmallPicture], still_before: bool) -> Option<Mixe
     let end = shares.iter().position(|share| *share > 0.9)?;
     let steps = shares.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f32::max);
     let margin = (shares.len() / 8).max(1);
-    let still = (still_before || shares[margin] < 0.1) && shares[shares.len() - 1 - margin] > 0.9;
+    let (before, behind) = still_outside;
+    let still =
+        (before || shares[margin] < 0.1) && (behind || shares[shares.len() - 1 - margin] > 0.9);
     // One step that does most of it is a cut.
     if !still || end - begin < 2 || steps > 0.6 {
         return None;

@@ -35,8 +35,8 @@ impl Default for SkipSettings {
 
 /// What is known of a group without decoding it.
 pub(super) struct Survey<'a> {
-    /// The keyframes at its ends.
-    pub ends: (&'a SmallPicture, &'a SmallPicture),
+    /// The keyframes at its ends; behind the film's last group there is none.
+    pub ends: (&'a SmallPicture, Option<&'a SmallPicture>),
     /// Bytes of the smaller keyframe.
     pub key_bytes: u64,
     /// Bytes of the pictures behind the keyframe, in order of time.
@@ -46,7 +46,7 @@ pub(super) struct Survey<'a> {
 }
 
 /// What is to be done with a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing changes in it.
     Still,
@@ -54,42 +54,75 @@ pub(super) enum Verdict {
     StillThenCut,
     /// It must be decoded. From this picture on (in order of time, the keyframe counted) its sizes
     /// are calm: once a frame there looks like the next keyframe, the rest can be left out.
-    Open { calm_from: usize },
+    Open { calm_from: usize, closely: Closely },
+    /// Its sizes are calm throughout, but its ends are far apart: once a frame looks like both, it is
+    /// one scene that moves on, and the rest can be left out.
+    Drifts,
+}
+
+/// Which pictures of a group are to be seen; the others only where those after them build on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Closely {
+    /// All.
+    All,
+    /// Those around these, in order of time: sizes tell that nothing sudden happens elsewhere.
+    Around(Vec<usize>),
+}
+
+impl Closely {
+    /// Whether the picture at `at` is to be seen.
+    pub(super) fn sees(&self, at: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Around(places) => {
+                places.iter().any(|place| at + BEFORE >= *place && at <= *place + BEHIND)
+            }
+        }
+    }
 }
 
 /// Pictures behind a spike that are looked at all the same: enough to tell a flash from a cut.
 const BEHIND: usize = 12;
+/// Pictures before a spike that are looked at: the jumps that a cut has to stand out from.
+const BEFORE: usize = 9;
 /// Means of sizes are taken over a mini-group or two, so that references and what lies between
 /// them level out.
 const WIDE: usize = 8;
 
 pub(super) fn judge(survey: &Survey<'_>, settings: &SkipSettings) -> Verdict {
     let (first, next) = survey.ends;
-    let whole = Verdict::Open { calm_from: usize::MAX };
-    if survey.sizes.len() < WIDE || blank(first) != blank(next) {
-        return whole;
+    let whole = |closely| Verdict::Open { calm_from: usize::MAX, closely };
+    let one_blank = next.map_or(blank(first).is_some(), |next| blank(first) != blank(next));
+    if survey.sizes.len() < WIDE || one_blank {
+        return whole(Closely::All);
     }
     let unrest = unrest(survey, settings);
     if unrest.blind {
-        return whole;
+        return whole(Closely::All);
     }
-    if let Some(last) = unrest.spike {
-        return Verdict::Open { calm_from: last + 1 + BEHIND };
+    let closely = match unrest.rise {
+        Some(_) => Closely::All,
+        None => Closely::Around(unrest.spikes.clone()),
+    };
+    let Some(next) = next else { return whole(closely) };
+    if let Some(last) = unrest.spikes.last() {
+        return Verdict::Open { calm_from: last + BEHIND, closely };
     }
     if difference(first, next) < settings.alike {
         return Verdict::Still;
     }
     if let Some(last) = unrest.rise {
-        return Verdict::Open { calm_from: last + 1 + BEHIND };
+        return Verdict::Open { calm_from: last + 1 + BEHIND, closely };
     }
+    let (palette, moved) = (palette_distance(first, next), moved_difference(first, next));
+    // (Calm sizes are no reason to excuse more motion: one slide after another looks like that.)
     if one_scene(first, next, settings) {
         return Verdict::Still;
     }
     // The encoder set the next keyframe before it had to, and all was calm until then.
     let early = survey.sizes.len() + 1 < survey.longest;
-    let unlike = palette_distance(first, next) > settings.palette
-        || moved_difference(first, next) > 2.0 * settings.moved;
-    if early && unlike { Verdict::StillThenCut } else { whole }
+    let unlike = palette > settings.palette || moved > 2.0 * settings.moved;
+    if early && unlike { Verdict::StillThenCut } else { Verdict::Drifts }
 }
 
 /// Whether two pictures some time apart show one scene, in which things or the camera moved.
@@ -110,8 +143,9 @@ pub(super) fn one_scene(a: &SmallPicture, b: &SmallPicture, settings: &SkipSetti
 }
 
 struct Unrest {
-    /// The last picture of a spike, and of a rise.
-    spike: Option<usize>,
+    /// The pictures that are spikes, the keyframe counted.
+    spikes: Vec<usize>,
+    /// The last picture of a rise beside them.
     rise: Option<usize>,
     /// Most pictures are coded like keyframes: sizes tell nothing.
     blind: bool,
@@ -124,14 +158,20 @@ fn unrest(survey: &Survey<'_>, settings: &SkipSettings) -> Unrest {
     // References are larger than what lies between them, and may be one in eight.
     let most = sorted[(sorted.len() - 1) * 9 / 10].max(1) as f32;
     let key = survey.key_bytes as f32;
-    let mean = survey.sizes.iter().sum::<u64>() as f32 / survey.sizes.len() as f32;
-    let spike = survey.sizes.iter().rposition(|size| {
-        *size as f32 > settings.spike * most && *size as f32 > settings.spike_of_key * key
-    });
-    let rise = survey
-        .sizes
+    let is_spike = |size: f32| size > settings.spike * most && size > settings.spike_of_key * key;
+    let spikes: Vec<usize> = (1..)
+        .zip(survey.sizes)
+        .filter(|(_, size)| is_spike(**size as f32))
+        .map(|(at, _)| at)
+        .collect();
+    // A spike is no rise, however high.
+    let sizes: Vec<f32> = survey.sizes.iter().map(|size| *size as f32).collect();
+    let level: Vec<f32> =
+        sizes.iter().map(|size| if is_spike(*size) { most } else { *size }).collect();
+    let mean = level.iter().sum::<f32>() / level.len() as f32;
+    let rise = level
         .windows(WIDE)
-        .rposition(|w| w.iter().sum::<u64>() as f32 / WIDE as f32 > settings.rise * mean)
+        .rposition(|w| w.iter().sum::<f32>() / WIDE as f32 > settings.rise * mean)
         .map(|at| at + WIDE - 1);
-    Unrest { spike, rise, blind: most > 0.6 * key }
+    Unrest { spikes, rise, blind: most > 0.6 * key }
 }
