@@ -2,10 +2,10 @@
 
 use super::embedder::ImageEmbedder;
 use super::embedding::{Embedding, ModelId};
-use super::owner::Owner;
 use super::picture::Preparation;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::onnx::owner::Owner;
 use fast_image_resize::Resizer;
 use image::RgbImage;
 

@@ -1,11 +1,10 @@
 //! ImageNet's labels, and how they meet a text: so that things shown can be found by words where
 //! no joint model of pictures and texts is on disk.
 
-use super::embedder::{EmbeddedText, TextEmbedder};
 use super::embedding::Embedding;
 use super::image_encoder::ImageEncoder;
 use crate::control::Cancel;
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::Result;
 use image::RgbImage;
 use serde::Serialize;
 use std::sync::{Arc, OnceLock};
@@ -75,47 +74,6 @@ fn top(probabilities: &[f32], most: usize) -> Vec<Label> {
     labels
 }
 
-/// The labels as texts: what a query in words means is compared with each label's name.
-///
-/// A picture is then as good an answer as its labels are: [`LabelTexts::score`] adds, over the
-/// picture's labels, probability times likeness of name and query.
-#[derive(Debug)]
-pub struct LabelTexts {
-    vectors: Vec<Embedding>,
-}
-
-impl LabelTexts {
-    /// Embeds all labels' names. Takes a second or so; keep it.
-    ///
-    /// # Errors
-    /// As [`TextEmbedder::embed_texts`].
-    pub fn new(text: &dyn TextEmbedder, cancel: &Cancel) -> Result<Self> {
-        let made: Vec<EmbeddedText> = text.embed_texts(imagenet_labels(), cancel)?;
-        Ok(Self { vectors: made.into_iter().map(|made| made.embedding).collect() })
-    }
-
-    /// How near the query is to each label, by [`Label::index`]: −1 to 1.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] where `query` is of another model.
-    pub fn likeness(&self, query: &Embedding) -> Result<Vec<f32>> {
-        self.vectors.iter().map(|vector| vector.cosine(query)).collect()
-    }
-
-    /// How well a picture with `labels` answers a query of this `likeness`, 0 to 1.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Input`] where a label is not among those of `likeness`.
-    pub fn score(likeness: &[f32], labels: &[Label]) -> Result<f32> {
-        labels.iter().try_fold(0.0, |sum, label| {
-            let near = likeness.get(label.index).ok_or_else(|| {
-                Error::new(ErrorKind::Input, Stage::Embed, format!("no label {}", label.index))
-            })?;
-            Ok(sum + near.max(0.0) * label.probability)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,8 +86,5 @@ mod tests {
         (probabilities[3], probabilities[7]) = (0.25, 0.75);
         let labels = top(&probabilities, 2);
         assert_eq!((labels[0].index, labels[1].name), (7, names[3]));
-        let likeness: Vec<f32> = (0..1000).map(|at| if at == 7 { 0.8 } else { -0.5 }).collect();
-        assert!((LabelTexts::score(&likeness, &labels).unwrap() - 0.6).abs() < 1e-6);
-        assert!(LabelTexts::score(&likeness[..5], &labels).is_err());
     }
 }

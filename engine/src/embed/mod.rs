@@ -20,7 +20,6 @@ mod image_tests;
 mod joint;
 mod labels;
 mod onnx_image;
-mod owner;
 mod picture;
 mod setup;
 mod text_encoder;
@@ -31,7 +30,7 @@ mod weights;
 
 pub use embedder::{EmbeddedText, ImageEmbedder, TextEmbedder};
 pub use embedding::{Embedding, ModelId};
-pub use labels::{Label, LabelTexts, Labeller, Seen, imagenet_labels};
+pub use labels::{Label, Labeller, Seen, imagenet_labels};
 pub use onnx_image::{Layout, OnnxImageShape};
 pub use picture::{Filter, Fit, Preparation};
 pub use setup::{

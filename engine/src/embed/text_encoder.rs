@@ -3,10 +3,10 @@
 use super::batch::plan;
 use super::embedder::{EmbeddedText, TextEmbedder};
 use super::embedding::{Embedding, ModelId};
-use super::owner::Owner;
 use super::tokens::{TokenBatch, Tokenised, Tokens};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::onnx::owner::Owner;
 
 /// Tokens of a batch, padding included. Batches of 512 to 2048 took equally long per token; few keep
 /// memory small and other callers' turns near.

@@ -3,13 +3,15 @@
 
 use ort::editor::{Graph, Model, Node, ONNX_DOMAIN, Opset};
 use ort::memory::Allocator;
-use ort::operator::Attribute;
+use ort::operator::{Attribute, OperatorDomain};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, Shape, SymbolicDimensions, Tensor, TensorElementType, ValueType};
 
 /// ONNX Runtime's own operators: fused attention.
 pub(crate) const CONTRIB: &str = "com.microsoft";
+/// Operators of ours, which a session's options must bring.
+pub(crate) const OWN: &str = "rushes";
 
 /// Constants this small are stored in the graph itself, where shape inference sees them.
 const INLINE_BYTES: usize = 1024;
@@ -46,6 +48,26 @@ impl GraphBuilder {
         self.outputs.push(outlet(name, TensorElementType::Float32, dims));
         let node = Node::new("Identity", ONNX_DOMAIN, name, [value], [name], [])?;
         self.graph.add_node(node)
+    }
+
+    /// Gives `value` out under `name`, in half precision.
+    pub(crate) fn output_halves(
+        &mut self,
+        value: &str,
+        name: &str,
+        dims: &[Dim],
+    ) -> ort::Result<()> {
+        self.outputs.push(outlet(name, TensorElementType::Float16, dims));
+        // `TensorProto.DataType.FLOAT16`.
+        let to = [Attribute::new("to", 10_i64)?];
+        self.graph.add_node(Node::new("Cast", ONNX_DOMAIN, name, [value], [name], to)?)
+    }
+
+    /// `value`, which is in half precision, as floats.
+    pub(crate) fn floats_of(&mut self, value: &str) -> ort::Result<String> {
+        // `TensorProto.DataType.FLOAT`.
+        let to = [Attribute::new("to", 1_i64)?];
+        self.op(ONNX_DOMAIN, "Cast", &[value], to)
     }
 
     /// A constant of floats, in row-major order.
@@ -108,18 +130,58 @@ impl GraphBuilder {
     }
 
     /// Ends the graph and makes it ready to run.
-    pub(crate) fn finish(mut self, options: &SessionBuilder) -> ort::Result<Session> {
+    pub(crate) fn finish(self, options: &SessionBuilder) -> ort::Result<Session> {
+        self.into_model()?.into_session(options)
+    }
+
+    /// As [`GraphBuilder::finish`], with `operators` of ours, of the domain [`OWN`]. Such a session
+    /// does not know its inputs and outputs: what is wanted of it has to be named when it is run.
+    pub(crate) fn finish_with(
+        self,
+        options: &SessionBuilder,
+        operators: OperatorDomain,
+    ) -> ort::Result<Session> {
+        // ONNX Runtime forgets the operators of a session's options where a session is made from a
+        // model in memory, but not where one is edited: so an empty one is edited.
+        let mut options = options.clone().with_operators(operators)?;
+        let mut session = options.edit_from_memory(&empty_model())?;
+        session.apply_model(&self.into_model()?)?;
+        session.into_session()
+    }
+
+    fn into_model(mut self) -> ort::Result<Model> {
         self.graph.set_inputs(self.inputs)?;
         self.graph.set_outputs(self.outputs)?;
-        let mut model = Model::new([Opset::new(ONNX_DOMAIN, 20)?, Opset::new(CONTRIB, 1)?])?;
+        let opsets = OPSETS.iter().map(|&(domain, version)| Opset::new(domain, version.into()));
+        let mut model = Model::new(opsets.collect::<ort::Result<Vec<_>>>()?)?;
         model.set_graph(self.graph)?;
-        model.into_session(options)
+        Ok(model)
     }
 
     fn next(&mut self) -> String {
         self.made += 1;
         format!("v{}", self.made)
     }
+}
+
+/// The domains that graphs are written in, with the version of each.
+const OPSETS: [(&str, u8); 3] = [(ONNX_DOMAIN, 20), (CONTRIB, 1), (OWN, 1)];
+
+/// The bytes of an ONNX model (`ModelProto`) with an empty graph.
+fn empty_model() -> Vec<u8> {
+    const VERSION: u8 = 8;
+    let number = |field: u8, value: u8| [field << 3, value];
+    let bytes = |field: u8, bytes: &[u8]| {
+        // All that is written here is shorter than 128.
+        [&[field << 3 | 2, bytes.len() as u8], bytes].concat()
+    };
+    let mut model = number(1, VERSION).to_vec();
+    model.extend(bytes(7, &bytes(2, b"graph")));
+    for (domain, version) in OPSETS {
+        model
+            .extend(bytes(8, &[bytes(1, domain.as_bytes()), number(2, version).to_vec()].concat()));
+    }
+    model
 }
 
 fn dimensions(shape: &[usize]) -> Vec<i64> {

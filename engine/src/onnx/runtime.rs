@@ -117,7 +117,7 @@ fn model(message: impl Into<std::borrow::Cow<'static, str>>, path: &Path) -> Err
 }
 
 /// The error of a model at `path` that failed while it ran.
-pub(crate) fn run_failed(error: &ort::Error, path: &Path) -> Error {
+pub(crate) fn run_failed(error: &dyn std::fmt::Display, path: &Path) -> Error {
     model(format!("the model failed: {error}"), path)
 }
 

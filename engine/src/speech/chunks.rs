@@ -320,6 +320,8 @@ impl Packer {
         let room = self.max.saturating_sub(chunk.clock.len());
         self.copy(self.taken..self.taken + gap.min(self.pad).min(room), &mut chunk);
         self.given = chunk.clock.span().end;
+        // It may wait for a while, beside others.
+        chunk.samples.shrink_to_fit();
         done.push(chunk);
     }
 

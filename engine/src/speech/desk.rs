@@ -6,7 +6,7 @@
 //! nearest to it in length fill it up.
 
 use super::journal::{ChunkKey, Journal};
-use super::recogniser::{Chunk, Recognised, Recogniser, Wanted};
+use super::recogniser::{Batch, Chunk, Recognised, Recogniser, Wanted};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use std::collections::{HashMap, VecDeque};
@@ -34,8 +34,8 @@ struct Shared {
     queued: Condvar,
     /// Wakes seats: an answer, or room.
     answered: Condvar,
-    batch: usize,
-    capacity: usize,
+    batch: Batch,
+    capacity: Batch,
 }
 
 #[derive(Default)]
@@ -98,13 +98,17 @@ impl Desk {
     /// # Errors
     /// [`ErrorKind::Resource`] where no thread can be started.
     pub fn new(recogniser: Arc<dyn Recogniser>) -> Result<Self> {
-        let (batch, callers) = (recogniser.batch().max(1), recogniser.callers().max(1));
+        let (mut batch, callers) = (recogniser.batch(), recogniser.callers().max(1));
+        batch.chunks = batch.chunks.max(1);
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             queued: Condvar::new(),
             answered: Condvar::new(),
             batch,
-            capacity: 2 * batch * callers,
+            capacity: Batch {
+                chunks: 2 * batch.chunks * callers,
+                samples: batch.samples.saturating_mul(2 * callers),
+            },
         });
         let mut desk = Self { shared, recogniser, workers: Vec::new() };
         for _ in 0..callers {
@@ -176,7 +180,7 @@ impl Seat {
         self.tickets += 1;
         let mut state = self.shared.lock();
         // A seat without an open chunk gets one in, however full it is: nobody is kept out.
-        while state.queue.len() >= self.shared.capacity && self.place(&mut state).open > 0 {
+        while self.shared.is_full(&state) && self.place(&mut state).open > 0 {
             state = self.rest(state)?;
         }
         self.place(&mut state).resting = false;
@@ -219,7 +223,7 @@ impl Seat {
 
     /// How many chunks may usefully be open at a time.
     pub fn room(&self) -> usize {
-        self.shared.capacity
+        self.shared.capacity.chunks
     }
 
     fn place<'a>(&self, state: &'a mut State) -> &'a mut Place {
@@ -299,8 +303,15 @@ fn work(shared: &Shared, recogniser: &dyn Recogniser) {
     }
 }
 
+impl Shared {
+    fn is_full(&self, state: &State) -> bool {
+        let samples: usize = state.queue.iter().map(|job| job.samples.len()).sum();
+        state.queue.len() >= self.capacity.chunks || samples >= self.capacity.samples
+    }
+}
+
 /// Takes the next batch out of the queue, if there is one to be run now.
-fn next_batch(state: &mut State, size: usize, now: Instant) -> Option<Vec<Job>> {
+fn next_batch(state: &mut State, most: Batch, now: Instant) -> Option<Vec<Job>> {
     let oldest = state.queue.front()?;
     let alike = |job: &Job| Arc::ptr_eq(&job.wanted, &oldest.wanted) || job.wanted == oldest.wanted;
     let length = oldest.samples.len();
@@ -311,14 +322,22 @@ fn next_batch(state: &mut State, size: usize, now: Instant) -> Option<Vec<Job>> 
         .filter(|(_, job)| alike(job))
         .map(|(place, job)| (job.samples.len().abs_diff(length), place))
         .collect();
-    let complete = places.len() >= size;
+    // Nearest in length first; the oldest itself has a distance of 0 and the first place.
+    places.sort_unstable();
+    places.truncate(most.chunks);
+    let mut sum = 0_usize;
+    let lengths = places.iter().filter_map(|(_, place)| state.queue.get(*place));
+    let fit = lengths.take_while(|job| {
+        sum = sum.saturating_add(job.samples.len());
+        sum <= most.samples
+    });
+    let fit = fit.count().max(1);
+    let complete = places.len() == most.chunks || fit < places.len();
     let expected = state.seats.values().any(|seat| !seat.resting);
     if !complete && expected && now.duration_since(oldest.since) < LINGER {
         return None;
     }
-    // Nearest in length first; the oldest itself has a distance of 0 and the first place.
-    places.sort_unstable();
-    places.truncate(size);
+    places.truncate(fit);
     let mut places: Vec<usize> = places.into_iter().map(|(_, place)| place).collect();
     places.sort_unstable();
     // From the back, so that places stay true.

@@ -11,6 +11,20 @@ pub const SAMPLE_RATE: u32 = 16_000;
 /// The longest chunk a recogniser takes: Whisper's window of 30 s.
 pub const MAX_CHUNK_SAMPLES: usize = 30 * SAMPLE_RATE as usize;
 
+/// The best size of a batch. What a killed run loses is what it was working on: one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Chunks at most.
+    pub chunks: usize,
+    /// Samples of them together at most; one chunk may be longer.
+    pub samples: usize,
+}
+
+impl Batch {
+    /// One chunk at a time.
+    pub const ONE: Self = Self { chunks: 1, samples: usize::MAX };
+}
+
 /// Turns chunks of speech into text. One recogniser holds the weights once and serves any number
 /// of inputs and threads.
 pub trait Recogniser: Send + Sync {
@@ -20,8 +34,8 @@ pub trait Recogniser: Send + Sync {
     /// The engine's name, for reports.
     fn engine(&self) -> &'static str;
 
-    /// How many chunks it works on at once when given as many: the best length of a batch.
-    fn batch(&self) -> usize;
+    /// What it works on at once when given as much.
+    fn batch(&self) -> Batch;
 
     /// How many threads may usefully call [`Recogniser::recognise`] at a time.
     fn callers(&self) -> usize;

@@ -47,8 +47,8 @@ impl Recogniser for Echo {
         "test"
     }
 
-    fn batch(&self) -> usize {
-        self.batch
+    fn batch(&self) -> Batch {
+        Batch { chunks: self.batch, samples: usize::MAX }
     }
 
     fn callers(&self) -> usize {
@@ -150,16 +150,39 @@ fn the_oldest_goes_first_with_those_like_it() {
         });
     }
     state.seats.insert(0, Place::default());
+    let of = |chunks, samples| Batch { chunks, samples };
+    let any = usize::MAX;
     let mut tickets = |size| {
         let batch = next_batch(&mut state, size, Instant::now())?;
         Some(batch.iter().map(|job| job.ticket).collect::<Vec<_>>())
     };
-    assert_eq!(tickets(3), Some(vec![0, 3, 4]));
+    assert_eq!(tickets(of(3, any)), Some(vec![0, 3, 4]));
     // The seat may add more: two alone wait a while.
-    assert_eq!(tickets(2), None);
-    assert_eq!(tickets(1), Some(vec![1]));
+    assert_eq!(tickets(of(2, any)), None);
+    assert_eq!(tickets(of(1, any)), Some(vec![1]));
     let later = Instant::now() + LINGER;
-    assert_eq!(next_batch(&mut state, 2, later).map(|batch| batch.len()), Some(1));
+    assert_eq!(next_batch(&mut state, of(2, any), later).map(|batch| batch.len()), Some(1));
+}
+
+#[test]
+fn a_batch_is_bounded_by_samples_but_never_empty() {
+    let wanted = Arc::new(Wanted::default());
+    let mut state = State::default();
+    for ticket in 0..4 {
+        let samples = Arc::new(vec![0.0; 100]);
+        let key = ChunkKey::new(&samples, None);
+        let (wanted, since) = (wanted.clone(), Instant::now());
+        state.queue.push_back(Job { seat: 0, ticket, key, samples, wanted, journal: None, since });
+    }
+    state.seats.insert(0, Place::default());
+    let mut taken = |samples| {
+        let most = Batch { chunks: 8, samples };
+        next_batch(&mut state, most, Instant::now()).map(|batch| batch.len())
+    };
+    // Full by its samples, it waits for nobody.
+    assert_eq!(taken(250), Some(2));
+    assert_eq!(taken(50), Some(1));
+    assert_eq!(taken(250), None);
 }
 
 #[test]

@@ -1,22 +1,24 @@
 //! When each word is heard: dynamic time warping over the decoder's cross-attention (OpenAI's
 //! `timing.py`; the heads that follow the sound are those its authors published).
 
-use super::decoder::{begin, cross_query, seen};
-use super::encoder::Heard;
+use super::cross::Listening;
+use super::decoder::{Embedding, begin, cross_query, listen};
+use super::heard::Heard;
+use super::logits::{exp_all, greatest};
+use super::runs::Runs;
 use super::tokens::{TICK_SAMPLES, Tokens};
 use super::weights::Net;
 use crate::onnx::Built;
-use crate::onnx::graph::{CONTRIB, Dim};
+use crate::onnx::graph::{CONTRIB, Dim, OWN};
 use crate::speech::edges::draw_in;
 use crate::speech::recogniser::Piece;
 use crate::speech::words::{TimedToken, group, shorten_beside_pauses};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
+use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::Tensor;
 use rushes_models::convert::{Ggml, WhisperShape};
-use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Width of the median filter along time, in positions of 20 ms.
 const MEDIAN: usize = 7;
@@ -59,18 +61,23 @@ fn alignment_heads(shape: &WhisperShape) -> Vec<(u32, u32)> {
 /// A decoder that gives out where it listens.
 pub(super) struct Aligner {
     session: Session,
+    listening: Listening,
+    embedding: Embedding,
     shape: WhisperShape,
 }
 
 impl Aligner {
-    pub(super) fn new(model: &Ggml, options: &SessionBuilder) -> Built<Self> {
+    pub(super) fn new(
+        model: &Ggml,
+        embedding: &Embedding,
+        options: &SessionBuilder,
+    ) -> Built<Self> {
         let shape = *model.shape();
         let heads = shape.text_heads as usize;
-        let state = shape.text_state as usize;
         let aligned = alignment_heads(&shape);
         let last = aligned.iter().map(|(block, _)| *block).max().unwrap_or(0);
         let mut net = Net::new(model)?;
-        let mut x = begin(&mut net)?;
+        let mut x = begin(&mut net);
         let mut maps = Vec::new();
         for block in 0..=last {
             let name = format!("decoder.blocks.{block}");
@@ -84,29 +91,21 @@ impl Aligner {
                 net.graph.op(CONTRIB, "MultiHeadAttention", &[&query, &key, &value], attributes)?;
             let own = net.linear(&own, &[&format!("{name}.attn.out")])?;
             x = net.graph.plain("Add", &[&own, &x])?;
-            let (query, key, value) = cross_query(&mut net, &x, &name, block)?;
+            let query = cross_query(&mut net, &x, &name)?;
             let chosen: Vec<i64> = aligned
                 .iter()
                 .filter(|(b, _)| *b == block)
                 .map(|(_, head)| i64::from(*head))
                 .collect();
             if !chosen.is_empty() {
-                let chosen = net.graph.integers(&chosen)?;
-                let asked = net.heads(&query, heads, state)?;
-                let axis = || Ok::<_, ort::Error>([Attribute::new("axis", 1_i64)?]);
-                let asked = net.graph.op(ONNX_DOMAIN, "Gather", &[&asked, &chosen], axis()?)?;
-                let keys = net.graph.op(ONNX_DOMAIN, "Gather", &[&key, &chosen], axis()?)?;
-                let scale = ((state / heads.max(1)) as f32).sqrt().recip();
-                let scale = net.graph.floats(&[1], &[scale])?;
-                let map = net.graph.plain("MatMul", &[&asked, &keys])?;
-                maps.push(net.graph.plain("Mul", &[&map, &scale])?);
+                let which =
+                    [Attribute::new("block", i64::from(block))?, Attribute::new("heads", chosen)?];
+                maps.push(net.graph.op(OWN, "CrossMaps", &[&query], which)?);
             }
             if block == last {
                 break;
             }
-            let heard = net.attention_to_turned(&query, &key, &value, heads, state)?;
-            let heard = net.linear(&heard, &[&format!("{name}.cross_attn.out")])?;
-            x = net.graph.plain("Add", &[&heard, &x])?;
+            x = listen(&mut net, &x, &query, &name, block)?;
             x = net.feed_forward(&x, &name)?;
         }
         let parts: Vec<&str> = maps.iter().map(String::as_str).collect();
@@ -115,17 +114,19 @@ impl Aligner {
         let named = [Dim::Named("batch"), Dim::Fixed(aligned.len()), Dim::Named("length")];
         let dims = [named[0], named[1], named[2], Dim::Named("heard")];
         net.graph.output(&maps, "maps", &dims)?;
-        Ok(Self { session: net.graph.finish(options)?, shape })
+        let listening = Listening::default();
+        let session = net.graph.finish_with(options, listening.operators()?)?;
+        Ok(Self { session, listening, embedding: embedding.clone(), shape })
     }
 
     /// Times the `text` tokens (with their probabilities) of a chunk that begins with `start`.
     pub(super) fn align(
         &mut self,
         tokens: &Tokens,
-        heard: &Heard,
+        heard: &Arc<Heard>,
         start: &[u32],
         text: &[(u32, f32)],
-        run: &RunOptions,
+        runs: &Runs<'_>,
     ) -> ort::Result<Vec<TimedToken>> {
         if text.is_empty() {
             return Ok(Vec::new());
@@ -137,26 +138,16 @@ impl Aligner {
         all.extend(text.iter().map(|(token, _)| i64::from(*token)));
         all.truncate(self.shape.text_context as usize);
         let length = all.len();
-        let seen = seen(&[heard], &self.shape);
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = vec![
-            ("tokens".into(), Tensor::from_array(([1, length], all))?.into()),
-            (
-                "positions".into(),
-                Tensor::from_array(([length], (0..length as i64).collect::<Vec<_>>()))?.into(),
-            ),
-        ];
-        let wanted = self.session.inputs().iter().map(|i| i.name().to_owned()).collect::<Vec<_>>();
-        for at in 0..self.shape.text_layers as usize * 2 {
-            let name = format!("cross{}{}", if at % 2 == 0 { 'k' } else { 'v' }, at / 2);
-            if wanted.contains(&name) {
-                inputs.push((name.into(), Heard::stack(&[heard], at, seen, &self.shape)?.into()));
-            }
-        }
-        let outputs = self.session.run_with_options(inputs, run)?;
+        let tokens_in = self.embedding.of(&all, 1, 0)?;
+        let Self { session, listening, .. } = self;
+        let rows = [heard.clone()].into();
+        let outputs = listening.to(&rows, runs, || {
+            session.run_with_options(ort::inputs!["tokens" => tokens_in], &runs.aligner)
+        })?;
         let maps = outputs.get("maps").ok_or_else(|| ort::Error::new("no output maps"))?;
         let (shape, maps) = maps.try_extract_tensor::<f32>()?;
         let heads = shape.get(1).map_or(0, |n| *n as usize);
-        let cost = cost(maps, heads, length, seen, heard.positions, skipped);
+        let cost = cost(maps, heads, length, heard.positions, skipped);
         let rows = length - skipped;
         let starts = warp(&cost, rows, heard.positions);
         let tick = |position: usize| position as u32 * TICK_SAMPLES;
@@ -173,29 +164,17 @@ impl Aligner {
     }
 }
 
-/// Attention of `heads × length × context` as a cost of `(length - skipped) × positions`: softmax
+/// Scores of `heads × length × positions` as a cost of `(length - skipped) × positions`: softmax
 /// over time, normalised over tokens, smoothed by a median, averaged over heads, negated.
-fn cost(
-    maps: &[f32],
-    heads: usize,
-    length: usize,
-    context: usize,
-    positions: usize,
-    skipped: usize,
-) -> Vec<f32> {
+fn cost(maps: &[f32], heads: usize, length: usize, positions: usize, skipped: usize) -> Vec<f32> {
     let rows = length - skipped;
     let mut sum = vec![0.0_f32; rows * positions];
     let mut map = vec![0.0_f32; length * positions];
     let mut window = [0.0_f32; MEDIAN];
-    for head in maps.chunks_exact(length * context).take(heads) {
-        for (out, row) in map.chunks_exact_mut(positions).zip(head.chunks_exact(context)) {
-            let row = &row[..positions];
-            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut total = 0.0;
-            for (out, value) in out.iter_mut().zip(row) {
-                *out = (value - most).exp();
-                total += *out;
-            }
+    for head in maps.chunks_exact(length * positions).take(heads) {
+        for (out, row) in map.chunks_exact_mut(positions).zip(head.chunks_exact(positions)) {
+            out.copy_from_slice(row);
+            let total = exp_all(out, greatest(row));
             out.iter_mut().for_each(|value| *value /= total);
         }
         for position in 0..positions {

@@ -1,73 +1,65 @@
 //! Whisper's decoder: one token for each row of a batch at a time, earlier ones remembered.
 
-use super::encoder::Heard;
+use super::cross::{Listening, Rows};
 use super::int8::After;
+use super::runs::Runs;
 use super::weights::Net;
 use crate::onnx::Built;
-use crate::onnx::graph::{CONTRIB, Dim};
+use crate::onnx::graph::{CONTRIB, Dim, OWN};
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;
-use ort::session::{RunOptions, Session, SessionInputValue};
+use ort::session::{Session, SessionInputValue};
 use ort::value::{DynTensor, DynValue, Tensor, TensorElementType};
 use rushes_models::convert::{Ggml, WhisperShape};
 use std::borrow::Cow;
-
-/// Positions of silence behind the sound that the decoder looks at, 14 s: it needs some to know
-/// that the sound is over (with tiny and 8 s as many errors, with 4 s half as many again).
-const SILENCE_SEEN: usize = 700;
+use std::sync::Arc;
 
 pub(super) struct Decoder {
     session: Session,
+    listening: Listening,
+    embedding: Embedding,
     shape: WhisperShape,
 }
 
 /// What a batch of hypotheses remembers: rows that go on in step.
 pub(super) struct Memory {
-    /// What was heard: for each block keys and values, as [`Heard::stack`] gives them.
-    cross: Vec<DynTensor>,
-    /// What was written: the same, `[rows, heads, written, size]`.
+    heard: Rows,
+    /// What was written: for each block keys and values, `[rows, heads, written, size]`.
     own: Vec<DynTensor>,
     /// Tokens written.
     pub(super) written: usize,
-    rows: usize,
 }
 
 impl Decoder {
-    pub(super) fn new(model: &Ggml, options: &SessionBuilder) -> Built<Self> {
+    pub(super) fn new(
+        model: &Ggml,
+        embedding: &Embedding,
+        options: &SessionBuilder,
+    ) -> Built<Self> {
         let shape = *model.shape();
-        let heads = shape.text_heads as usize;
         let mut net = Net::new(model)?;
-        let embedding = model.tensor("decoder.token_embedding.weight")?;
-        let mut x = begin(&mut net)?;
+        let mut x = begin(&mut net);
         net.graph.input("at", TensorElementType::Int64, &[Dim::Named("asked")]);
         for block in 0..shape.text_layers {
             let name = format!("decoder.blocks.{block}");
             x = remember(&mut net, &x, &name, block)?;
-            let (query, key, value) = cross_query(&mut net, &x, &name, block)?;
-            let state = shape.text_state as usize;
-            let heard = net.attention_to_turned(&query, &key, &value, heads, state)?;
-            let heard = net.linear(&heard, &[&format!("{name}.cross_attn.out")])?;
-            x = net.graph.plain("Add", &[&heard, &x])?;
+            let query = cross_query(&mut net, &x, &name)?;
+            x = listen(&mut net, &x, &query, &name, block)?;
             x = net.feed_forward(&x, &name)?;
         }
         let axis = [Attribute::new("axis", 1_i64)?];
         x = net.graph.op(ONNX_DOMAIN, "Gather", &[&x, "at"], axis)?;
         x = net.layer_norm(&x, "decoder.ln")?;
-        // The same matrix as the embedding's, transposed for the product.
-        let (tokens, state) = (embedding.shape[0], embedding.shape[1]);
-        let mut data = vec![0.0; tokens * state];
-        for (token, row) in embedding.data.chunks_exact(state).enumerate() {
-            for (i, value) in row.iter().enumerate() {
-                data[i * tokens + token] = *value;
-            }
-        }
-        drop(embedding);
+        // The same matrix as the embedding's.
+        let tokens = shape.vocabulary as usize;
         let bound = net.bound(After::Norm("decoder.ln"))?;
-        let logits = net.product_in_bytes(&x, [state, tokens], data, &bound)?;
+        let logits = net.product_in_bytes(&x, &["decoder.token_embedding"], &bound)?;
         let dims = [Dim::Named("batch"), Dim::Named("asked"), Dim::Fixed(tokens)];
         net.graph.output(&logits, "logits", &dims)?;
-        Ok(Self { session: net.graph.finish(options)?, shape })
+        let listening = Listening::default();
+        let session = net.graph.finish_with(options, listening.operators()?)?;
+        Ok(Self { session, listening, embedding: embedding.clone(), shape })
     }
 
     /// Tokens that fit behind a prompt of `prompt`.
@@ -76,19 +68,13 @@ impl Decoder {
     }
 
     /// The memory of rows that have heard `heard` and written nothing.
-    pub(super) fn begin(&self, heard: &[&Heard]) -> ort::Result<Memory> {
+    pub(super) fn begin(&self, heard: Rows) -> ort::Result<Memory> {
         let heads = self.shape.text_heads as usize;
         let size = self.shape.text_state as usize / heads.max(1);
-        let seen = seen(heard, &self.shape);
         let values = self.shape.text_layers as usize * 2;
-        let rows = heard.len();
-        let cross = (0..values)
-            .map(|at| Heard::stack(heard, at, seen, &self.shape))
-            .collect::<ort::Result<_>>()?;
-        let own = (0..values)
-            .map(|_| Ok(Tensor::from_array(([rows, heads, 0, size], Vec::<f32>::new()))?.upcast()))
-            .collect::<ort::Result<_>>()?;
-        Ok(Memory { cross, own, written: 0, rows })
+        let nothing = || Tensor::from_array(([heard.len(), heads, 0, size], Vec::<f32>::new()));
+        let own = (0..values).map(|_| Ok(nothing()?.upcast())).collect::<ort::Result<_>>()?;
+        Ok(Memory { heard, own, written: 0 })
     }
 
     /// Writes `tokens`, as many for each row, and gives the logits at the positions `at` of them:
@@ -98,28 +84,26 @@ impl Decoder {
         memory: &mut Memory,
         tokens: &[i64],
         at: &[i64],
-        run: &RunOptions,
-    ) -> ort::Result<Vec<f32>> {
-        let each = tokens.len() / memory.rows.max(1);
-        let positions = (memory.written as i64..).take(each).collect::<Vec<_>>();
+        runs: &Runs<'_>,
+    ) -> ort::Result<DynValue> {
+        let rows = memory.heard.len();
+        let each = tokens.len() / rows.max(1);
+        let tokens = self.embedding.of(tokens, rows, memory.written)?;
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = vec![
-            ("tokens".into(), Tensor::from_array(([memory.rows, each], tokens.to_vec()))?.into()),
-            ("positions".into(), Tensor::from_array(([each], positions))?.into()),
+            ("tokens".into(), tokens.into()),
             ("at".into(), Tensor::from_array(([at.len()], at.to_vec()))?.into()),
         ];
         for (block, pair) in memory.own.chunks_exact(2).enumerate() {
             inputs.push((format!("pastk{block}").into(), (&pair[0]).into()));
             inputs.push((format!("pastv{block}").into(), (&pair[1]).into()));
         }
-        for (block, pair) in memory.cross.chunks_exact(2).enumerate() {
-            inputs.push((format!("crossk{block}").into(), (&pair[0]).into()));
-            inputs.push((format!("crossv{block}").into(), (&pair[1]).into()));
-        }
-        let mut outputs = self.session.run_with_options(inputs, run)?;
+        let Self { session, listening, .. } = self;
+        let mut outputs = listening
+            .to(&memory.heard, runs, || session.run_with_options(inputs, &runs.decoder))?;
         let mut take = |name: &str| -> ort::Result<DynValue> {
             outputs.remove(name).ok_or_else(|| ort::Error::new(format!("no output {name}")))
         };
-        let logits = take("logits")?.try_extract_tensor::<f32>()?.1.to_vec();
+        let logits = take("logits")?;
         let mut own = Vec::with_capacity(memory.own.len());
         for block in 0..self.shape.text_layers {
             for letter in ['k', 'v'] {
@@ -135,11 +119,10 @@ impl Decoder {
 impl Memory {
     /// Goes on with these rows, in this order, some perhaps more than once.
     pub(super) fn keep(&mut self, rows: &[usize]) -> ort::Result<()> {
-        if rows.len() == self.rows && rows.iter().enumerate().all(|(i, row)| i == *row) {
+        if rows.len() == self.heard.len() && rows.iter().enumerate().all(|(i, row)| i == *row) {
             return Ok(());
         }
-        // Beams of one chunk have heard the same: reordering them leaves that as it is.
-        for value in self.cross.iter_mut().chain(&mut self.own) {
+        for value in &mut self.own {
             let (shape, data) = value.try_extract_tensor::<f32>()?;
             let shape: Vec<usize> = shape.iter().map(|&n| n as usize).collect();
             let row = shape[1..].iter().product::<usize>();
@@ -150,27 +133,51 @@ impl Memory {
             let dims = [rows.len(), shape[1], shape[2], shape[3]];
             *value = Tensor::from_array((dims, kept))?.upcast();
         }
-        self.rows = rows.len();
+        self.heard = rows.iter().map(|row| self.heard[*row].clone()).collect();
         Ok(())
     }
 }
 
-/// How many positions are looked at: the longest of `heard`, and some silence behind it.
-pub(super) fn seen(heard: &[&Heard], shape: &WhisperShape) -> usize {
-    let longest = heard.iter().map(|h| h.positions).max().unwrap_or(0);
-    (longest + SILENCE_SEEN).min(shape.audio_context as usize)
+/// What the decoder is told: tokens as vectors, which are read from the model's file when they are
+/// needed. The whole table is half of tiny's weights, and a text is written with few rows of it.
+#[derive(Clone)]
+pub(super) struct Embedding {
+    model: Arc<Ggml>,
+    positions: Arc<Vec<f32>>,
 }
 
-/// The inputs, and the tokens' embeddings with their positions'.
-pub(super) fn begin(net: &mut Net<'_>) -> Built<String> {
-    let integer = TensorElementType::Int64;
-    net.graph.input("tokens", integer, &[Dim::Named("batch"), Dim::Named("length")]);
-    net.graph.input("positions", integer, &[Dim::Named("length")]);
-    let embedding = net.weight("decoder.token_embedding.weight")?;
-    let x = net.graph.plain("Gather", &[&embedding, "tokens"])?;
-    let positions = net.weight("decoder.positional_embedding")?;
-    let positions = net.graph.plain("Gather", &[&positions, "positions"])?;
-    Ok(net.graph.plain("Add", &[&x, &positions])?)
+impl Embedding {
+    pub(super) fn new(model: Arc<Ggml>) -> Built<Self> {
+        let positions = Arc::new(model.tensor("decoder.positional_embedding")?.data);
+        Ok(Self { model, positions })
+    }
+
+    /// `rows` texts of `tokens` each, all beginning at position `from`: `[rows, length, state]`.
+    pub(super) fn of(&self, tokens: &[i64], rows: usize, from: usize) -> ort::Result<DynTensor> {
+        let state = self.model.shape().text_state as usize;
+        let length = tokens.len() / rows.max(1);
+        let mut data = Vec::with_capacity(tokens.len() * state);
+        for (at, token) in tokens.iter().enumerate() {
+            let token = *token as usize;
+            let row = self
+                .model
+                .rows("decoder.token_embedding.weight", token..token + 1)
+                .map_err(|error| ort::Error::new(error.to_string()))?;
+            let position = (from + at % length.max(1)) * state;
+            let position = self.positions.get(position..position + state);
+            let position = position.ok_or_else(|| ort::Error::new("a text is too long"))?;
+            data.extend(row.data.iter().zip(position).map(|(a, b)| a + b));
+        }
+        Ok(Tensor::from_array(([rows, length, state], data))?.upcast())
+    }
+}
+
+/// The input: tokens as [`Embedding::of`] gives them.
+pub(super) fn begin(net: &mut Net<'_>) -> String {
+    let state = Dim::Fixed(net.model.shape().text_state as usize);
+    let dims = [Dim::Named("batch"), Dim::Named("length"), state];
+    net.graph.input("tokens", TensorElementType::Float32, &dims);
+    "tokens".to_owned()
 }
 
 /// Attention over what was written, which is remembered.
@@ -197,24 +204,22 @@ fn remember(net: &mut Net<'_>, x: &str, name: &str, block: u32) -> Built<String>
     Ok(net.graph.plain("Add", &[&own, x])?)
 }
 
-/// What block `block` asks of what was heard, and the inputs that answer.
-pub(super) fn cross_query(
+/// What a block asks of what was heard.
+pub(super) fn cross_query(net: &mut Net<'_>, x: &str, name: &str) -> Built<String> {
+    let normed = net.layer_norm(x, &format!("{name}.cross_attn_ln"))?;
+    net.linear(&normed, &[&format!("{name}.cross_attn.query")])
+}
+
+/// `x` and what block `block` finds where it asks `query`.
+pub(super) fn listen(
     net: &mut Net<'_>,
     x: &str,
+    query: &str,
     name: &str,
     block: u32,
-) -> Built<(String, String, String)> {
-    let shape = *net.model.shape();
-    let heads = shape.text_heads as usize;
-    let size = shape.text_state as usize / heads.max(1);
-    let normed = net.layer_norm(x, &format!("{name}.cross_attn_ln"))?;
-    let query = net.linear(&normed, &[&format!("{name}.cross_attn.query")])?;
-    let heard = [format!("crossk{block}"), format!("crossv{block}")];
-    let (batch, heads, size) = (Dim::Named("batch"), Dim::Fixed(heads), Dim::Fixed(size));
-    let length = Dim::Named("heard");
-    let float = TensorElementType::Float32;
-    net.graph.input(&heard[0], float, &[batch, heads, size, length]);
-    net.graph.input(&heard[1], float, &[batch, heads, length, size]);
-    let [key, value] = heard;
-    Ok((query, key, value))
+) -> Built<String> {
+    let block = [Attribute::new("block", i64::from(block))?];
+    let found = net.graph.op(OWN, "CrossAttention", &[query], block)?;
+    let found = net.linear(&found, &[&format!("{name}.cross_attn.out")])?;
+    Ok(net.graph.plain("Add", &[&found, x])?)
 }

@@ -7,19 +7,20 @@
 //! and every position, and stand in for the tail of the window. The error rate stays that of the
 //! full window at a quarter of the work for clips of 5 s (`docs/architecture.md`, the way of speech).
 
+use super::heard::{CrossMemory, Heard};
 use super::int8::After;
 use super::mel::{Mel, MelSpectrum};
 use super::weights::Net;
 use crate::onnx::Built;
 use crate::onnx::graph::Dim;
+use half::f16;
 use ort::editor::ONNX_DOMAIN;
 use ort::operator::Attribute;
 use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::{DynTensor, Tensor, TensorElementType};
+use ort::value::{TensorElementType, TensorRef};
 use rushes_models::convert::{Ggml, WhisperShape};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Silence is computed for loudness floors this far apart; a sound's spectrogram is shifted to the
@@ -28,74 +29,31 @@ const FLOOR_STEP: f32 = 0.25;
 /// Floors outside (a sound that is itself all but silence, or clipped beyond measure) count as
 /// these.
 const FLOORS: std::ops::RangeInclusive<i32> = -8..=8;
+/// Silences kept, each as large as what is heard of a full window (18 MB with tiny).
+const SILENCES: usize = 3;
 /// A window that is full up to here is computed whole, 3 s: silence costs a window of its own.
 const LEAST_TAIL: usize = 150;
 /// Silence that is computed with a sound, so that its end is heard: 0.5 s.
 const MARGIN_FRAMES: usize = 50;
 
-/// What the decoder attends to.
-pub(super) struct Heard {
-    /// For each block keys, `[heads, size, encoded]`, then values, `[heads, encoded, size]`.
-    own: Vec<Vec<f32>>,
-    /// Positions that were encoded; silence takes the place of the window's rest.
-    encoded: usize,
-    silence: Option<Arc<Silence>>,
-    /// Positions, 20 ms each, that the sound itself takes.
-    pub(super) positions: usize,
-}
-
-impl Heard {
-    /// Whether silence took the place of a part of the window.
-    pub(super) fn is_part(&self) -> bool {
-        self.silence.is_some()
-    }
-
-    /// The keys (for an even `at`) or values (for an odd one) of block `at / 2` for all of `rows`:
-    /// the first `seen` positions as `[rows, heads, size, seen]` or `[rows, heads, seen, size]`.
-    pub(super) fn stack(
-        rows: &[&Self],
-        at: usize,
-        seen: usize,
-        shape: &WhisperShape,
-    ) -> ort::Result<DynTensor> {
-        let (heads, context) = (shape.text_heads as usize, shape.audio_context as usize);
-        let size = shape.text_state as usize / heads.max(1);
-        let is_key = at.is_multiple_of(2);
-        let (lines, unit) = if is_key { (heads * size, 1) } else { (heads, size) };
-        let mut data = Vec::with_capacity(rows.len() * heads * seen * size);
-        for heard in rows {
-            let encoded = heard.encoded.min(seen);
-            for (line, own) in heard.own[at].chunks_exact(heard.encoded * unit).enumerate() {
-                data.extend_from_slice(&own[..encoded * unit]);
-                if let Some(silence) = &heard.silence {
-                    let tail = &silence.cross[at][line * context * unit..][..seen * unit];
-                    data.extend_from_slice(&tail[encoded * unit..]);
-                }
-            }
-            debug_assert_eq!(heard.own[at].len(), lines * heard.encoded * unit);
-        }
-        let dims =
-            if is_key { [rows.len(), heads, size, seen] } else { [rows.len(), heads, seen, size] };
-        Ok(Tensor::from_array((dims, data))?.upcast())
-    }
-}
-
 /// The window's tail: keys and values of pure silence.
 struct Silence {
-    /// For each encoder block keys, then values, `[heads, context, size]`.
-    own: Vec<Vec<f32>>,
-    /// For each decoder block keys, `[heads, size, context]`, then values.
-    cross: Vec<Vec<f32>>,
+    /// For each encoder block keys, then values, `[context, state]`.
+    own: Vec<Vec<f16>>,
+    /// The decoder's.
+    cross: Arc<CrossMemory>,
 }
 
 pub(super) struct Encoder {
     session: Session,
     spectrum: MelSpectrum,
     shape: WhisperShape,
-    silences: BTreeMap<i32, Arc<Silence>>,
+    /// By their floor, those asked for last at the end.
+    silences: Vec<(i32, Arc<Silence>)>,
 }
 
-fn names(kind: &str, blocks: u32) -> impl Iterator<Item = String> {
+/// `kind` with `k` and `v` for each block, as graphs name keys and values.
+pub(super) fn names(kind: &str, blocks: u32) -> impl Iterator<Item = String> {
     (0..blocks).flat_map(move |block| [format!("{kind}k{block}"), format!("{kind}v{block}")])
 }
 
@@ -103,7 +61,6 @@ impl Encoder {
     pub(super) fn new(model: &Ggml, options: &SessionBuilder) -> Built<Self> {
         let shape = *model.shape();
         let (state, heads) = (shape.audio_state as usize, shape.audio_heads as usize);
-        let size = state / heads.max(1);
         let mut net = Net::new(model)?;
         net.int8 = true;
         let bands = Dim::Fixed(shape.mels as usize);
@@ -132,18 +89,18 @@ impl Encoder {
         let positions = net.graph.plain("Slice", &[&all, &zero, &length, &zero])?;
         x = net.graph.plain("Add", &[&x, &positions])?;
 
-        let of_heads = |length| [batch, Dim::Fixed(heads), Dim::Named(length), Dim::Fixed(size)];
-        let along = || Ok::<_, ort::Error>([Attribute::new("axis", 2_i64)?]);
+        let wide = |length| [batch, Dim::Named(length), Dim::Fixed(state)];
+        let along = || Ok::<_, ort::Error>([Attribute::new("axis", 1_i64)?]);
         for block in 0..shape.audio_layers {
             let name = format!("encoder.blocks.{block}");
             let normed = net.layer_norm(&x, &format!("{name}.attn_ln"))?;
             let [query, key, value] = net.query_key_value(&normed, &format!("{name}.attn"))?;
             let mut whole = Vec::new();
             for (part, letter) in [(key, 'k'), (value, 'v')] {
-                let part = net.heads(&part, heads, state)?;
-                net.graph.output(&part, &format!("own{letter}{block}"), &of_heads("length"))?;
+                net.graph.output_halves(&part, &format!("own{letter}{block}"), &wide("length"))?;
                 let tail = format!("tail{letter}{block}");
-                net.graph.input(&tail, float, &of_heads("tail"));
+                net.graph.input(&tail, TensorElementType::Float16, &wide("tail"));
+                let tail = net.graph.floats_of(&tail)?;
                 whole.push(net.graph.op(ONNX_DOMAIN, "Concat", &[&part, &tail], along()?)?);
             }
             let heard = net.attention(&query, &whole[0], &whole[1], heads)?;
@@ -159,30 +116,23 @@ impl Encoder {
         let size = state / heads.max(1);
         let of_heads = [batch, Dim::Fixed(heads), Dim::Named("length"), Dim::Fixed(size)];
         let turned = [batch, Dim::Fixed(heads), Dim::Fixed(size), Dim::Named("length")];
-        let parts: Vec<String> = (0..shape.text_layers)
-            .flat_map(|block| {
-                ["key", "value"].map(|p| format!("decoder.blocks.{block}.cross_attn.{p}"))
-            })
-            .collect();
-        let names: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let all = net.linear_after(&x, &names, After::Norm("encoder.ln_post"))?;
-        let mut parts = net.split(&all, parts.len())?.into_iter();
         for block in 0..shape.text_layers {
-            for letter in ['k', 'v'] {
-                let made = parts.next().unwrap_or_default();
-                let (made, dims) = if letter == 'k' {
-                    (net.heads_turned(&made, heads, state)?, &turned)
-                } else {
-                    (net.heads(&made, heads, state)?, &of_heads)
-                };
-                net.graph.output(&made, &format!("cross{letter}{block}"), dims)?;
-            }
+            let name = format!("decoder.blocks.{block}.cross_attn");
+            let names = [format!("{name}.key"), format!("{name}.value")];
+            let names = names.each_ref().map(String::as_str);
+            let both = net.linear_after(&x, &names, After::Norm("encoder.ln_post"))?;
+            let mut parts = net.split(&both, 2)?.into_iter();
+            let mut next = || parts.next().unwrap_or_default();
+            let key = net.heads_turned(&next(), heads, state)?;
+            net.graph.output_halves(&key, &format!("crossk{block}"), &turned)?;
+            let value = net.heads(&next(), heads, state)?;
+            net.graph.output_halves(&value, &format!("crossv{block}"), &of_heads)?;
         }
         Ok(Self {
             session: net.graph.finish(options)?,
             spectrum: MelSpectrum::new(model.mel()),
             shape,
-            silences: BTreeMap::new(),
+            silences: Vec::new(),
         })
     }
 
@@ -209,70 +159,70 @@ impl Encoder {
         } else {
             None
         };
-        let tail: Vec<&[f32]> =
+        let tail: Vec<&[f16]> =
             silence.iter().flat_map(|s| s.own.iter().map(Vec::as_slice)).collect();
         let (_, own) = self.run(&mel, positions, &tail, run)?;
-        let heard = frames.div_ceil(2).min(context);
-        Ok(Heard { own, encoded: positions, silence, positions: heard })
+        let silence = silence.map(|silence| silence.cross.clone());
+        Ok(Heard { own, silence, positions: frames.div_ceil(2).min(context), context })
     }
 
     fn silence(&mut self, floor: i32, run: &RunOptions) -> ort::Result<Arc<Silence>> {
-        if let Some(silence) = self.silences.get(&floor) {
-            return Ok(silence.clone());
+        if let Some(at) = self.silences.iter().position(|(known, _)| *known == floor) {
+            let known = self.silences.remove(at);
+            let silence = known.1.clone();
+            self.silences.push(known);
+            return Ok(silence);
         }
         let context = self.shape.audio_context as usize;
         let value = floor as f32 * FLOOR_STEP;
         let mel = Mel { values: vec![value; self.shape.mels as usize * context * 2], floor: value };
         let (own, cross) = self.run(&mel, context, &[], run)?;
-        let silence = Arc::new(Silence { own, cross });
-        self.silences.insert(floor, silence.clone());
+        let silence = Arc::new(Silence { own, cross: Arc::new(cross) });
+        if self.silences.len() >= SILENCES {
+            self.silences.remove(0);
+        }
+        self.silences.push((floor, silence.clone()));
         Ok(silence)
     }
 
-    /// Runs the graph on `positions` positions and the end of `tail` behind them.
-    #[allow(clippy::type_complexity)]
+    /// Runs the graph on `positions` positions and the end of `tail` behind them. Gives its own keys
+    /// and values where there is no tail (they are of use only for silence), and the decoder's.
     fn run(
         &mut self,
         mel: &Mel,
         positions: usize,
-        tail: &[&[f32]],
+        tail: &[&[f16]],
         run: &RunOptions,
-    ) -> ort::Result<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+    ) -> ort::Result<(Vec<Vec<f16>>, CrossMemory)> {
         let shape = self.shape;
-        let (context, heads) = (shape.audio_context as usize, shape.audio_heads as usize);
-        let size = shape.audio_state as usize / heads.max(1);
-        let rest = context - positions;
+        let state = shape.audio_state as usize;
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
         let dims = [1, shape.mels as usize, positions * 2];
-        inputs.push(("mel".into(), Tensor::from_array((dims, mel.values.clone()))?.into()));
+        inputs.push(("mel".into(), TensorRef::from_array_view((dims, &*mel.values))?.into()));
         for (at, name) in names("tail", shape.audio_layers).enumerate() {
-            let mut data = Vec::with_capacity(heads * rest * size);
-            if let Some(tail) = tail.get(at) {
-                for head in tail.chunks_exact(context * size) {
-                    data.extend_from_slice(&head[positions * size..]);
-                }
-            }
-            let length = if tail.is_empty() { 0 } else { rest };
-            let dims = [1, heads, length, size];
-            inputs.push((name.into(), Tensor::from_array((dims, data))?.into()));
+            let tail = tail.get(at).and_then(|tail| tail.get(positions * state..));
+            let tail = tail.unwrap_or_default();
+            let dims = [1, tail.len() / state.max(1), state];
+            inputs.push((name.into(), TensorRef::from_array_view((dims, tail))?.into()));
         }
         let outputs = self.session.run_with_options(inputs, run)?;
-        let take = |kind, blocks| {
-            names(kind, blocks)
-                .map(|name| {
-                    let value = outputs
-                        .get(&name)
-                        .ok_or_else(|| ort::Error::new(format!("no output {name}")))?;
-                    Ok(value.try_extract_tensor::<f32>()?.1.to_vec())
-                })
-                .collect::<ort::Result<Vec<_>>>()
+        let take = |name: &str| -> ort::Result<&[f16]> {
+            let value = outputs.get(name);
+            let value = value.ok_or_else(|| ort::Error::new(format!("no output {name}")))?;
+            Ok(value.try_extract_tensor::<f16>()?.1)
         };
-        // Its own keys and values are of use only for silence.
-        let own = if tail.is_empty() && rest == 0 {
-            take("own", shape.audio_layers)?
-        } else {
-            Vec::new()
-        };
-        Ok((own, take("cross", shape.text_layers)?))
+        let mut own = Vec::new();
+        if tail.is_empty() {
+            for name in names("own", shape.audio_layers) {
+                own.push(take(&name)?.to_vec());
+            }
+        }
+        let cross: Vec<String> = names("cross", shape.text_layers).collect();
+        let cross = cross.iter().map(|name| take(name)).collect::<ort::Result<Vec<&[f16]>>>()?;
+        let heads = shape.text_heads as usize;
+        let size = shape.text_state as usize / heads.max(1);
+        let cross = CrossMemory::new(&cross, positions, heads, size)
+            .ok_or_else(|| ort::Error::new("keys and values of another size"))?;
+        Ok((own, cross))
     }
 }

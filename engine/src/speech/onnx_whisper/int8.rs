@@ -36,35 +36,69 @@ impl Net<'_> {
         if !self.int8 {
             return self.linear(x, names);
         }
-        let (shape, data, bias) = self.side_by_side(names)?;
         let bound = self.bound(after)?;
-        let product = self.product_in_bytes(x, shape, data, &bound)?;
+        let product = self.product_in_bytes(x, names, &bound)?;
+        let bias = self.biases(names)?;
         self.add_bias(&product, bias)
     }
 
-    /// `x W` for a matrix of `[inputs, outputs]`, with bytes, where `bound` tells how large each
-    /// column of `x` gets.
+    /// `x W` with bytes, for the matrices `names` side by side, where `bound` tells how large each
+    /// column of `x` gets. The matrices are read a few rows at a time: a vocabulary's, in floats,
+    /// would take more memory than all the rest.
     pub(super) fn product_in_bytes(
         &mut self,
         x: &str,
-        shape: [usize; 2],
-        mut data: Vec<f32>,
+        names: &[&str],
         bound: &[f32],
     ) -> Built<String> {
-        let rows = data.chunks_exact_mut(shape[1].max(1));
-        let mut shares = Vec::with_capacity(shape[0]);
-        for (row, bound) in rows.zip(bound) {
-            let most = row.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-            let share = (most.max(1e-6) / bound.max(1e-6)).sqrt();
-            row.iter_mut().for_each(|value| *value /= share);
-            shares.push(share);
-        }
+        let mut most = vec![0.0_f32; bound.len()];
+        let mut outputs = 0;
+        self.each_rows(names, bound.len(), |rows| {
+            outputs += rows.len() / bound.len();
+            for row in rows.chunks_exact(bound.len()) {
+                for (most, value) in most.iter_mut().zip(row) {
+                    *most = most.max(value.abs());
+                }
+            }
+        })?;
+        let shares: Vec<f32> = most
+            .iter()
+            .zip(bound)
+            .map(|(most, bound)| (most.max(1e-6) / bound.max(1e-6)).sqrt())
+            .collect();
+        let mut bytes = vec![0_i8; bound.len() * outputs];
+        let mut scales = Vec::with_capacity(outputs);
+        self.each_rows(names, bound.len(), |rows| {
+            let column = scales.len();
+            let of_column = in_bytes(rows, &shares, &mut scales);
+            let wide = scales.len() - column;
+            for (at, line) in bytes.chunks_exact_mut(outputs).enumerate() {
+                for (to, row) in line[column..column + wide].iter_mut().zip(0..) {
+                    *to = of_column[row * bound.len() + at];
+                }
+            }
+        })?;
         let shares = self.graph.floats(&[shares.len()], &shares)?;
         let x = self.graph.plain("Mul", &[x, &shares])?;
-        let (bytes, scales) = in_bytes(&data, shape[1]);
-        let weight = self.graph.signed_bytes(&shape, &bytes)?;
-        let scales = self.graph.floats(&[shape[1]], &scales)?;
+        let weight = self.graph.signed_bytes(&[bound.len(), outputs], &bytes)?;
+        let scales = self.graph.floats(&[outputs], &scales)?;
         Ok(self.graph.op(CONTRIB, "DynamicQuantizeMatMul", &[&x, &weight, &scales], [])?)
+    }
+
+    /// Reads the matrices `names`, of `inputs` columns as they are stored, a few rows at a time.
+    fn each_rows(&self, names: &[&str], inputs: usize, mut each: impl FnMut(&[f32])) -> Built<()> {
+        const ROWS: usize = 64;
+        for name in names {
+            let name = format!("{name}.weight");
+            let shape = self.model.shape_of(&name)?;
+            if shape.len() != 2 || shape[1] != inputs || inputs == 0 {
+                return Err(self.model.unfit(&name).into());
+            }
+            for from in (0..shape[0]).step_by(ROWS) {
+                each(&self.model.rows(&name, from..(from + ROWS).min(shape[0]))?.data);
+            }
+        }
+        Ok(())
     }
 
     /// How large each column gets.
@@ -89,22 +123,24 @@ impl Net<'_> {
     }
 }
 
-/// A matrix of `columns` columns as bytes, and what to multiply each column with. The bytes are of
-/// 7 bits: without VNNI, two products of 8 bits overflow the 16 bits that they are added in.
-fn in_bytes(data: &[f32], columns: usize) -> (Vec<i8>, Vec<f32>) {
+/// Rows of a matrix, each column divided by its share, as bytes; what to multiply each row with is
+/// added to `scales`. The bytes are of 7 bits: without VNNI, two products of 8 bits overflow the 16
+/// bits that they are added in.
+fn in_bytes(rows: &[f32], shares: &[f32], scales: &mut Vec<f32>) -> Vec<i8> {
     const MOST: f32 = 63.0;
-    let mut most = vec![0.0_f32; columns];
-    for row in data.chunks_exact(columns.max(1)) {
-        for (most, value) in most.iter_mut().zip(row) {
-            *most = most.max(value.abs());
+    let mut bytes = Vec::with_capacity(rows.len());
+    let mut shared = vec![0.0_f32; shares.len()];
+    for row in rows.chunks_exact(shares.len().max(1)) {
+        let mut most = 0.0_f32;
+        for ((shared, value), share) in shared.iter_mut().zip(row).zip(shares) {
+            *shared = value / share;
+            most = most.max(shared.abs());
         }
+        let scale = most.max(f32::MIN_POSITIVE) / MOST;
+        bytes.extend(shared.iter().map(|value| (value / scale).round() as i8));
+        scales.push(scale);
     }
-    let scales: Vec<f32> = most.iter().map(|most| most.max(f32::MIN_POSITIVE) / MOST).collect();
-    let bytes = data
-        .chunks_exact(columns.max(1))
-        .flat_map(|row| row.iter().zip(&scales).map(|(value, scale)| (value / scale).round() as i8))
-        .collect();
-    (bytes, scales)
+    bytes
 }
 
 #[cfg(test)]
@@ -113,14 +149,19 @@ mod tests {
 
     #[test]
     fn bytes_are_within_half_a_step_of_what_they_stand_for() {
-        let data: Vec<f32> = (0..12).map(|i| (i as f32 - 5.0) * 0.37).collect();
-        let (bytes, scales) = in_bytes(&data, 4);
-        for (i, (value, byte)) in data.iter().zip(&bytes).enumerate() {
-            let scale = scales[i % 4];
-            assert!((value - f32::from(*byte) * scale).abs() <= scale * 0.5001, "{i}");
+        let rows: Vec<f32> = (0..12).map(|i| (i as f32 - 5.0) * 0.37).collect();
+        let shares = [0.5, 1.0, 2.0, 1.0];
+        let mut scales = Vec::new();
+        let bytes = in_bytes(&rows, &shares, &mut scales);
+        assert_eq!(scales.len(), 3);
+        for (i, (value, byte)) in rows.iter().zip(&bytes).enumerate() {
+            let (scale, share) = (scales[i / 4], shares[i % 4]);
+            let error = value / share - f32::from(*byte) * scale;
+            assert!(error.abs() <= scale * 0.5001, "{i}");
             assert!(byte.unsigned_abs() <= 63);
         }
-        // A column of zeros stays one.
-        assert_eq!(in_bytes(&[0.0, 0.5, 0.0, 2.0], 2).0, [0, 16, 0, 63]);
+        // A row of zeros stays one.
+        let zeros = in_bytes(&[0.0, 0.0, 0.5, 2.0], &[1.0, 1.0], &mut scales);
+        assert_eq!(zeros, [0, 0, 16, 63]);
     }
 }

@@ -5,37 +5,45 @@
 //! aligner that times words. The search, its rules and its fallback are OpenAI's.
 
 mod align;
+mod cross;
 mod decoder;
 mod encoder;
+mod heard;
 mod int8;
+mod logits;
 mod mel;
 mod rules;
+mod runs;
 mod search;
 mod tokens;
 mod weights;
 
 use super::fallback::{compression_ratio, is_poor, is_silence};
-use super::recogniser::{Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted};
+use super::recogniser::{
+    Batch, Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted,
+};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::onnx::runtime::{OnnxRuntime, run_failed};
 use align::Aligner;
-use decoder::Decoder;
-use encoder::{Encoder, Heard};
+use decoder::{Decoder, Embedding, Memory};
+use encoder::Encoder;
+use heard::Heard;
 use ort::session::RunOptions;
-use rushes_models::convert::Ggml;
+use runs::Runs;
+use rushes_models::convert::{Ggml, WhisperShape};
 use search::{Begun, Choice, Found, search};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokens::{TICK_SAMPLES, Tokens};
 
 /// Chunks decoded together at most.
 const BATCH: usize = 8;
-/// Samples of them together, 2 min: what was heard takes memory, 37 MB for 30 s with tiny.
+/// Samples of them together, 2 min: what was heard takes memory, 9 MB for 30 s with tiny.
 const BATCH_SAMPLES: usize = 120 * 16_000;
 
 /// Tokens of a prompt at most: half of the decoder's context.
@@ -62,6 +70,7 @@ pub struct OnnxWhisper {
     name: String,
     path: PathBuf,
     tokens: Tokens,
+    shape: WhisperShape,
     runtime: OnnxRuntime,
     threads: NonZeroUsize,
     engine: Mutex<Graphs>,
@@ -72,6 +81,7 @@ struct Graphs {
     decoder: Decoder,
     /// Made when words are first wanted.
     aligner: Option<Aligner>,
+    embedding: Embedding,
 }
 
 impl std::fmt::Debug for OnnxWhisper {
@@ -92,18 +102,20 @@ impl OnnxWhisper {
         threads: NonZeroUsize,
     ) -> Result<Self> {
         rushes_models::convert::check_ggml(path).map_err(|e| cannot_load(&e, path))?;
-        let model = Ggml::open(path).map_err(|e| cannot_load(&e, path))?;
+        let model = Arc::new(Ggml::open(path).map_err(|e| cannot_load(&e, path))?);
         let options = runtime.options(threads).map_err(|e| cannot_load(&e, path))?;
         let build = || -> crate::onnx::Built<Graphs> {
             let encoder = Encoder::new(&model, &options)?;
-            let decoder = Decoder::new(&model, &options)?;
-            Ok(Graphs { encoder, decoder, aligner: None })
+            let embedding = Embedding::new(model.clone())?;
+            let decoder = Decoder::new(&model, &embedding, &options)?;
+            Ok(Graphs { encoder, decoder, aligner: None, embedding })
         };
         let graphs = build().map_err(|e| cannot_load(&e, path))?;
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
             tokens: Tokens::new(model.vocabulary(), model.shape().vocabulary as usize),
+            shape: *model.shape(),
             runtime: runtime.clone(),
             threads,
             engine: Mutex::new(graphs),
@@ -161,7 +173,7 @@ impl OnnxWhisper {
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         language: Option<u32>,
-        run: &RunOptions,
+        runs: &Runs<'_>,
     ) -> ort::Result<Vec<Recognised>> {
         let mut whole: Vec<Option<Recognised>> = vec![None; chunks.len()];
         let mut waiting: Vec<(usize, usize)> = (0..chunks.len()).map(|at| (at, 0)).collect();
@@ -172,7 +184,7 @@ impl OnnxWhisper {
                     .iter()
                     .map(|&(at, from)| Chunk { samples: &chunks[at].samples[from..] })
                     .collect();
-                let parts = self.recognise_with(graphs, &parts, wanted, language, run)?;
+                let parts = self.recognise_with(graphs, &parts, wanted, language, runs)?;
                 for (&(at, from), part) in batch.iter().zip(parts) {
                     let end = part.pieces.last().map(|piece| piece.samples.end as usize);
                     if let Some(end) = end
@@ -198,15 +210,17 @@ impl OnnxWhisper {
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         language: Option<u32>,
-        run: &RunOptions,
+        runs: &Runs<'_>,
     ) -> ort::Result<Vec<Recognised>> {
-        let Graphs { encoder, decoder, aligner } = graphs;
+        let Graphs { encoder, decoder, aligner, .. } = graphs;
         let mut heard = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            heard.push(encoder.encode(chunk.samples, false, run)?);
+            heard.push(Arc::new(encoder.encode(chunk.samples, false, runs.encoder)?));
         }
-        let (spoken, no_speech) = self.listen(decoder, &heard, wanted, language, run)?;
+        let (spoken, no_speech, memory) = self.listen(decoder, &heard, wanted, language, runs)?;
         let before = self.before(wanted);
+        // Where a prompt begins with what was written to listen, it goes on from there.
+        let mut listened = before.is_empty().then_some(memory);
         let prompts: Vec<Vec<u32>> =
             spoken.iter().map(|spoken| self.prompt(&before, spoken, wanted)).collect();
         let first = match wanted.search {
@@ -227,14 +241,14 @@ impl OnnxWhisper {
             }
             if whole {
                 for &at in &now {
-                    heard[at] = encoder.encode(chunks[at].samples, true, run)?;
+                    heard[at] = Arc::new(encoder.encode(chunks[at].samples, true, runs.encoder)?);
                 }
             }
             let choice =
                 if temperature > 0.0 { Choice::Drawn { temperature, of: DRAWN } } else { first };
             let begun: Vec<Begun<'_>> =
                 now.iter().map(|&at| Begun { heard: &heard[at], prompt: &prompts[at] }).collect();
-            let found = search(decoder, &self.tokens, &begun, choice, run)?;
+            let found = search(decoder, &self.tokens, &begun, listened.take(), choice, runs)?;
             for (&at, found) in now.iter().zip(found) {
                 let ratio = compression_ratio(&self.tokens.text(&found.tokens));
                 let bad = !found.ended || is_poor(wanted, found.mean(), ratio, no_speech[at]);
@@ -268,7 +282,7 @@ impl OnnxWhisper {
                 let text: Vec<(u32, f32)> =
                     pieces.iter().flat_map(|(_, text)| text.iter().copied()).collect();
                 let start = &prompts[at][before.len()..];
-                let timed = aligner.align(&self.tokens, &heard[at], start, &text, run)?;
+                let timed = aligner.align(&self.tokens, &heard[at], start, &text, runs)?;
                 align::give_words(&mut pieces, timed, language, chunk.samples);
             }
             recognised.push(Recognised {
@@ -283,22 +297,23 @@ impl OnnxWhisper {
         Ok(recognised)
     }
 
-    /// What language each chunk is in, and how likely nobody speaks in it.
+    /// What language each chunk is in, how likely nobody speaks in it, and the decoder's memory with
+    /// the start written.
     fn listen(
         &self,
         decoder: &mut Decoder,
-        heard: &[Heard],
+        heard: &[Arc<Heard>],
         wanted: &Wanted,
         language: Option<u32>,
-        run: &RunOptions,
-    ) -> ort::Result<(Vec<Spoken>, Vec<f32>)> {
+        runs: &Runs<'_>,
+    ) -> ort::Result<(Vec<Spoken>, Vec<f32>, Memory)> {
         let tokens = &self.tokens;
-        let mut memory = decoder.begin(&heard.iter().collect::<Vec<_>>())?;
+        let mut memory = decoder.begin(heard.into())?;
         let starts = vec![i64::from(tokens.start); heard.len()];
-        let logits = decoder.write(&mut memory, &starts, &[0], run)?;
+        let logits = decoder.write(&mut memory, &starts, &[0], runs)?;
         let mut spoken = Vec::with_capacity(heard.len());
         let mut no_speech = Vec::with_capacity(heard.len());
-        for logits in logits.chunks_exact(tokens.count) {
+        for logits in logits.try_extract_tensor::<f32>()?.1.chunks_exact(tokens.count) {
             let total = rules::log_sum(logits);
             no_speech.push((logits[tokens.no_speech() as usize] - total).exp());
             let languages = tokens.languages();
@@ -324,7 +339,7 @@ impl OnnxWhisper {
                 }
             });
         }
-        Ok((spoken, no_speech))
+        Ok((spoken, no_speech, memory))
     }
 
     fn prompt(&self, before: &[u32], spoken: &Spoken, wanted: &Wanted) -> Vec<u32> {
@@ -394,8 +409,8 @@ impl Recogniser for OnnxWhisper {
         "onnxruntime"
     }
 
-    fn batch(&self) -> usize {
-        BATCH
+    fn batch(&self) -> Batch {
+        Batch { chunks: BATCH, samples: BATCH_SAMPLES }
     }
 
     fn callers(&self) -> usize {
@@ -422,8 +437,8 @@ impl Recogniser for OnnxWhisper {
             let model = Ggml::open(&self.path).map_err(|e| cannot_load(&e, &self.path))?;
             let options =
                 self.runtime.options(self.threads).map_err(|e| cannot_load(&e, &self.path))?;
-            let aligner =
-                Aligner::new(&model, &options).map_err(|e| cannot_load(&e, &self.path))?;
+            let aligner = Aligner::new(&model, &graphs.embedding, &options)
+                .map_err(|e| cannot_load(&e, &self.path))?;
             graphs.aligner = Some(aligner);
         }
         let run = RunOptions::new().map_err(|e| run_failed(&e, &self.path))?;
@@ -439,7 +454,8 @@ impl Recogniser for OnnxWhisper {
                     std::thread::park_timeout(Duration::from_millis(50));
                 }
             });
-            let recognised = self.recognise_all(&mut graphs, chunks, wanted, language, &run);
+            let recognised = Runs::new(&run, &self.shape, cancel)
+                .and_then(|runs| self.recognise_all(&mut graphs, chunks, wanted, language, &runs));
             over.store(true, Ordering::Release);
             cancel.check(Stage::Transcribe)?;
             recognised.map_err(|error| run_failed(&error, &self.path))

@@ -1,6 +1,7 @@
 //! What the decoder may write next: Whisper's rules for timestamps (OpenAI's `decoding.py`,
 //! `ApplyTimestampRules`, `SuppressTokens`, `SuppressBlank`).
 
+use super::logits::{exp_sum, greatest};
 use super::tokens::Tokens;
 
 /// The first timestamp is at most 1 s after the chunk's start.
@@ -39,13 +40,9 @@ pub(super) fn apply(tokens: &Tokens, written: &[u32], logits: &mut [f32]) {
     }
     // If a timestamp, whichever, is likelier than any one word, it is a timestamp.
     let (text, times) = logits.split_at(stamps as usize);
-    let best_text = text.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let best_time = times.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if best_time.is_finite() {
-        let sum: f32 = times.iter().map(|l| (l - best_time).exp()).sum();
-        if best_time + sum.ln() > best_text {
-            bar(logits, 0..stamps);
-        }
+    let of_times = log_sum(times);
+    if of_times.is_finite() && of_times > greatest(text) {
+        bar(logits, 0..stamps);
     }
 }
 
@@ -58,22 +55,17 @@ fn bar(logits: &mut [f32], tokens: std::ops::Range<u32>) {
 
 /// The natural log of the sum of `exp` of all of `logits`.
 pub(super) fn log_sum(logits: &[f32]) -> f32 {
-    let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let best = greatest(logits);
     if !best.is_finite() {
         return best;
     }
-    best + logits.iter().map(|l| (l - best).exp()).sum::<f32>().ln()
+    best + exp_sum(logits, best).ln()
 }
 
 /// The most probable token.
 pub(super) fn best(logits: &[f32]) -> u32 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (token, logit) in logits.iter().enumerate() {
-        if *logit > best.1 {
-            best = (token, *logit);
-        }
-    }
-    best.0 as u32
+    let best = greatest(logits);
+    logits.iter().position(|logit| *logit == best).unwrap_or(0) as u32
 }
 
 /// A token drawn with probabilities at `temperature`; `random` is uniform in `[0, 1)`.

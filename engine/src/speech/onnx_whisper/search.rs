@@ -1,11 +1,12 @@
 //! Looks for the most probable text of a batch of chunks: greedily, by sampling, or with beams.
 
-use super::decoder::Decoder;
-use super::encoder::Heard;
+use super::decoder::{Decoder, Memory};
+use super::heard::Heard;
 use super::rules;
+use super::runs::Runs;
 use super::tokens::Tokens;
 use crate::speech::fallback::is_loop;
-use ort::session::RunOptions;
+use std::sync::Arc;
 
 /// Tokens that a chunk of 30 s may have.
 pub(super) const MOST_TOKENS: usize = 224;
@@ -54,7 +55,7 @@ pub(super) enum Choice {
 
 /// One chunk and how it is begun.
 pub(super) struct Begun<'a> {
-    pub(super) heard: &'a Heard,
+    pub(super) heard: &'a Arc<Heard>,
     pub(super) prompt: &'a [u32],
 }
 
@@ -65,26 +66,30 @@ struct Row {
     found: Found,
 }
 
-/// The most probable text of each chunk. All prompts are of one length.
+/// The most probable text of each chunk. All prompts are of one length; `listened` remembers the
+/// beginning of them, if it was written before.
 pub(super) fn search(
     decoder: &mut Decoder,
     tokens: &Tokens,
     chunks: &[Begun<'_>],
+    listened: Option<Memory>,
     choice: Choice,
-    run: &RunOptions,
+    runs: &Runs<'_>,
 ) -> ort::Result<Vec<Found>> {
     let width = match choice {
         Choice::Best => 1,
         Choice::Drawn { of, .. } => of.max(1),
         Choice::Beams(beams) => beams.max(1),
     };
-    let heard: Vec<&Heard> = chunks.iter().map(|c| c.heard).collect();
-    let mut memory = decoder.begin(&heard)?;
     let length = chunks.first().map_or(0, |c| c.prompt.len());
-    let prompts: Vec<i64> =
-        chunks.iter().flat_map(|c| c.prompt.iter().map(|t| i64::from(*t))).collect();
-    let mut logits =
-        decoder.write(&mut memory, &prompts, &[length.saturating_sub(1) as i64], run)?;
+    let mut memory = match listened.filter(|memory| memory.written < length) {
+        Some(memory) => memory,
+        None => decoder.begin(chunks.iter().map(|c| c.heard.clone()).collect())?,
+    };
+    let unwritten = chunks.iter().flat_map(|c| &c.prompt[memory.written..]);
+    let prompts: Vec<i64> = unwritten.map(|t| i64::from(*t)).collect();
+    let last = (length - memory.written).saturating_sub(1) as i64;
+    let mut logits = decoder.write(&mut memory, &prompts, &[last], runs)?;
     // From here each chunk has as many rows as it has hypotheses; at first all are the same.
     let mut rows: Vec<Row> =
         (0..chunks.len()).map(|chunk| Row { chunk, found: Found::default() }).collect();
@@ -93,9 +98,10 @@ pub(super) fn search(
     let room = decoder.room(length).min(MOST_TOKENS);
     let mut first = true;
     while !rows.is_empty() {
-        let count = logits.len() / rows.len();
+        let (_, logits_now) = logits.try_extract_tensor_mut::<f32>()?;
+        let count = logits_now.len() / rows.len();
         let mut next: Vec<(usize, Row)> = Vec::with_capacity(rows.len() * width);
-        for (at, (row, logits)) in rows.iter().zip(logits.chunks_exact_mut(count)).enumerate() {
+        for (at, (row, logits)) in rows.iter().zip(logits_now.chunks_exact_mut(count)).enumerate() {
             let total = {
                 let barred = &row.found.tokens;
                 let total = rules::log_sum(logits);
@@ -140,7 +146,8 @@ pub(super) fn search(
                 row.found.logprobs.pop();
                 row.found.ended = true;
             }
-            let stuck = row.found.tokens.len() >= room || is_looping(&row.found.tokens);
+            let written = row.found.tokens.len();
+            let stuck = written >= room.min(most(&done[chunk])) || is_looping(&row.found.tokens);
             if ended || stuck {
                 done[chunk].push(row.found);
             } else {
@@ -160,7 +167,7 @@ pub(super) fn search(
         memory.keep(&kept)?;
         let last: Vec<i64> =
             rows.iter().map(|r| r.found.tokens.last().copied().map_or(0, i64::from)).collect();
-        logits = decoder.write(&mut memory, &last, &[0], run)?;
+        logits = decoder.write(&mut memory, &last, &[0], runs)?;
     }
     Ok(done
         .into_iter()
@@ -168,6 +175,13 @@ pub(super) fn search(
             found.into_iter().max_by(|a, b| a.mean().total_cmp(&b.mean())).unwrap_or_default()
         })
         .collect())
+}
+
+/// Tokens that a hypothesis may have where others of its chunk, `done`, came to their end: one that
+/// goes on for half as long again has lost its way, and would do so for 224 tokens.
+fn most(done: &[Found]) -> usize {
+    let ended = done.iter().filter(|found| found.ended).map(|found| found.tokens.len()).max();
+    ended.map_or(usize::MAX, |longest| longest + longest / 2 + 16)
 }
 
 fn is_looping(tokens: &[u32]) -> bool {

@@ -31,35 +31,32 @@ impl<'a> Net<'a> {
 
     /// `x W + b` for the layer `name`; several layers side by side are one product.
     pub(super) fn linear(&mut self, x: &str, names: &[&str]) -> Built<String> {
-        let (shape, data, bias) = self.side_by_side(names)?;
+        let weights = names.iter().map(|name| self.model.tensor(&format!("{name}.weight")));
+        let weights = weights.collect::<Result<Vec<_>, _>>()?;
+        let (shape, data) = side_by_side(&weights);
+        drop(weights);
         let weight = self.graph.floats(&shape, &data)?;
+        drop(data);
         let product = self.graph.plain("MatMul", &[x, &weight])?;
+        let bias = self.biases(names)?;
         self.add_bias(&product, bias)
     }
 
-    /// The matrices of layers side by side, `[inputs, outputs]`, and their biases, if any has one.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn side_by_side(
-        &self,
-        names: &[&str],
-    ) -> Built<([usize; 2], Vec<f32>, Option<Vec<f32>>)> {
-        let mut weights = Vec::with_capacity(names.len());
+    /// The biases of layers side by side, if any has one.
+    pub(super) fn biases(&self, names: &[&str]) -> Built<Option<Vec<f32>>> {
         let mut bias = Vec::new();
         let mut biased = false;
         for name in names {
-            let weight = self.model.tensor(&format!("{name}.weight"))?;
-            let rows = weight.shape.first().copied().unwrap_or(0);
             // Whisper's keys have no bias.
             if name.ends_with(".key") {
-                bias.resize(bias.len() + rows, 0.0);
+                let shape = self.model.shape_of(&format!("{name}.weight"))?;
+                bias.resize(bias.len() + shape.first().copied().unwrap_or(0), 0.0);
             } else {
                 bias.extend(self.model.tensor(&format!("{name}.bias"))?.data);
                 biased = true;
             }
-            weights.push(weight);
         }
-        let (shape, data) = side_by_side(&weights);
-        Ok((shape, data, biased.then_some(bias)))
+        Ok(biased.then_some(bias))
     }
 
     pub(super) fn add_bias(&mut self, x: &str, bias: Option<Vec<f32>>) -> Built<String> {
@@ -98,7 +95,9 @@ impl<'a> Net<'a> {
         Ok(self.graph.op(ONNX_DOMAIN, "Transpose", &[&split], order)?)
     }
 
-    /// Attention of `query` (`[batch, length, state]`) over keys and values split into heads.
+    /// Attention of `query` (`[batch, length, state]`) over keys and values, `[batch, heard, state]`.
+    /// (Split into heads beforehand ONNX Runtime would not take its flash attention: 60 MB for the
+    /// scores of 30 s instead of 8, and a tenth more time.)
     pub(super) fn attention(
         &mut self,
         query: &str,
@@ -108,30 +107,6 @@ impl<'a> Net<'a> {
     ) -> Built<String> {
         let attributes = [Attribute::new("num_heads", heads as i64)?];
         Ok(self.graph.op(CONTRIB, "MultiHeadAttention", &[query, key, value], attributes)?)
-    }
-
-    /// As [`Net::attention`], with keys of `[batch, heads, state / heads, heard]`: for a query of
-    /// one token the fused operator would turn them round again and again, half of its time.
-    pub(super) fn attention_to_turned(
-        &mut self,
-        query: &str,
-        key: &str,
-        value: &str,
-        heads: usize,
-        state: usize,
-    ) -> Built<String> {
-        let scale = ((state / heads.max(1)) as f32).sqrt().recip();
-        let scale = self.graph.floats(&[1], &[scale])?;
-        let query = self.graph.plain("Mul", &[query, &scale])?;
-        let query = self.heads(&query, heads, state)?;
-        let scores = self.graph.plain("MatMul", &[&query, key])?;
-        let along = [Attribute::new("axis", -1_i64)?];
-        let shares = self.graph.op(ONNX_DOMAIN, "Softmax", &[&scores], along)?;
-        let found = self.graph.plain("MatMul", &[&shares, value])?;
-        let order = [Attribute::new("perm", vec![0_i64, 2, 1, 3])?];
-        let found = self.graph.op(ONNX_DOMAIN, "Transpose", &[&found], order)?;
-        let shape = self.graph.integers(&[0, 0, state as i64])?;
-        Ok(self.graph.plain("Reshape", &[&found, &shape])?)
     }
 
     /// The part of a block behind its attention: `x + W2 gelu(W1 norm(x))`.

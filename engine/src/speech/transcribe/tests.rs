@@ -1,7 +1,7 @@
 use super::*;
 use crate::media::SoundShape;
 use crate::speech::desk::Desk;
-use crate::speech::recogniser::{Chunk, Piece, Recogniser};
+use crate::speech::recogniser::{Batch, Chunk, Piece, Recogniser};
 use std::sync::Mutex;
 
 /// Says of each chunk what the test put there for it, in turn.
@@ -19,8 +19,8 @@ impl Recogniser for Script {
         "test"
     }
 
-    fn batch(&self) -> usize {
-        1
+    fn batch(&self) -> Batch {
+        Batch::ONE
     }
 
     fn callers(&self) -> usize {

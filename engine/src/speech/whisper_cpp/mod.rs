@@ -5,13 +5,13 @@ mod run;
 
 use super::fallback::{compression_ratio, is_poor};
 use super::recogniser::{
-    Chunk, MAX_CHUNK_SAMPLES, Recognised, Recogniser, SAMPLE_RATE, Search, Wanted,
+    Batch, Chunk, MAX_CHUNK_SAMPLES, Recognised, Recogniser, SAMPLE_RATE, Search, Wanted,
 };
 use super::transcript::WordTimes;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use file::Header;
-use run::{Attempt, Decoded, Models};
+use run::{Attempt, Decoded, Models, has_gpu};
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -91,12 +91,13 @@ impl WhisperCpp {
         let header = file::check(path)?;
         let preset = settings.align_words.then(|| alignment_heads(header, name)).flatten();
         let aligned = preset.is_some();
+        let use_gpu = settings.use_gpu && has_gpu();
         let parameters = WhisperContextParameters {
-            use_gpu: settings.use_gpu,
+            use_gpu,
             // One excludes the other; whisper.cpp would drop alignment and only log it. On a CPU,
             // 1.8.3's flash attention is the slower (tiny, 33 s of prompts: 0.31 CPU-seconds per
             // second of sound with it, 0.24 without it although words were aligned besides).
-            flash_attn: settings.use_gpu && !aligned,
+            flash_attn: use_gpu && !aligned,
             gpu_device: 0,
             dtw_parameters: DtwParameters {
                 mode: preset
@@ -302,8 +303,8 @@ impl Recogniser for WhisperCpp {
         "whisper.cpp"
     }
 
-    fn batch(&self) -> usize {
-        1
+    fn batch(&self) -> Batch {
+        Batch::ONE
     }
 
     fn callers(&self) -> usize {

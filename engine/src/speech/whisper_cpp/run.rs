@@ -566,3 +566,12 @@ unsafe extern "C" fn on_logits(
         unsafe { std::slice::from_raw_parts_mut(logits, watch.models.header.vocabulary as usize) };
     watch.filter(tokens, logits);
 }
+
+/// Whether whisper.cpp was built for a GPU and sees one.
+#[allow(unsafe_code)]
+pub(super) fn has_gpu() -> bool {
+    let gpu = whisper_rs_sys::ggml_backend_dev_type_GGML_BACKEND_DEVICE_TYPE_GPU;
+    // SAFETY: takes a plain number; gives a pointer into ggml's own list of devices, or null. It is
+    // only compared.
+    unsafe { !whisper_rs_sys::ggml_backend_dev_by_type(gpu).is_null() }
+}

@@ -81,7 +81,7 @@ fn recognises_speech() {
     assert!(found.no_speech_prob < 0.3 && found.compression_ratio > 1.0);
     assert!(found.pieces.iter().all(|p| p.avg_logprob < 0.0 && p.avg_logprob > -1.0));
     assert!(found.pieces.iter().all(|p| p.words.is_empty()));
-    assert_eq!((model.engine(), model.batch(), model.callers()), ("whisper.cpp", 1, 1));
+    assert_eq!((model.engine(), model.batch(), model.callers()), ("whisper.cpp", Batch::ONE, 1));
 }
 
 #[test]

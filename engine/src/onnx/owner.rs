@@ -10,18 +10,24 @@ use std::thread::JoinHandle;
 type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
 
 /// A value of type `S` that lives in a thread of its own.
-pub(super) struct Owner<S> {
+pub(crate) struct Owner<S> {
     jobs: Option<Sender<Job<S>>>,
     thread: Option<JoinHandle<()>>,
 }
 
+impl<S> std::fmt::Debug for Owner<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Owner").finish_non_exhaustive()
+    }
+}
+
 impl<S: 'static> Owner<S> {
     /// Starts the thread and waits until `make` has made the value there.
-    pub(super) fn start(make: impl FnOnce() -> Result<S> + Send + 'static) -> Result<Self> {
+    pub(crate) fn start(make: impl FnOnce() -> Result<S> + Send + 'static) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel::<Job<S>>();
         let (made, is_made) = mpsc::channel();
         let thread = std::thread::Builder::new()
-            .name("embed".into())
+            .name("model".into())
             .spawn(move || {
                 let mut value = match make() {
                     Ok(value) => {
@@ -46,7 +52,7 @@ impl<S: 'static> Owner<S> {
     }
 
     /// Has `work` done by the thread and waits for what it gives.
-    pub(super) fn ask<R: Send + 'static>(
+    pub(crate) fn ask<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R> {
@@ -69,7 +75,7 @@ impl<S> Drop for Owner<S> {
 }
 
 fn ended() -> Error {
-    Error::new(ErrorKind::Internal, Stage::Embed, "the model's thread has ended")
+    Error::new(ErrorKind::Internal, Stage::Model, "the model's thread has ended")
 }
 
 #[cfg(test)]
