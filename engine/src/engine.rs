@@ -7,10 +7,11 @@ use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
 use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
-use crate::search::{Answer, SearchQuery, search};
+use crate::search::{Answer, Indexed, SearchQuery, index_library, search};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::TranscribeSettings;
 use crate::stills::SheetLayout;
+use crate::vision::ocr::Ocr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,6 +51,15 @@ impl Engine {
     /// As [`crate::search::search`].
     pub fn search(&self, query: &SearchQuery, embedders: Option<&Embedders>) -> Result<Answer> {
         search(&*self.library.make_catalogue()?, embedders, query, &self.run.cancel)
+    }
+
+    /// Brings the library's indexes of vectors up to date, so that searches in large libraries are
+    /// quick. Worth calling after a batch.
+    ///
+    /// # Errors
+    /// As [`crate::search::index_library`].
+    pub fn index(&self) -> Result<Indexed> {
+        index_library(&self.library, &self.run.cancel)
     }
 
     /// Reads what `input` is made of.
@@ -113,6 +123,13 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn embed(mut self, embedders: &Arc<Embedders>) -> Self {
         self.job.embedders = Some(embedders.clone());
+        self
+    }
+
+    /// Has text in pictures read by `ocr`, which many jobs may share.
+    #[must_use]
+    pub fn read_text(mut self, ocr: &Arc<Ocr>) -> Self {
+        self.job.ocr = Some(ocr.clone());
         self
     }
 

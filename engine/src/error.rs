@@ -69,14 +69,20 @@ pub enum Stage {
     Transcribe,
     /// Reading or writing subtitles.
     Subtitles,
+    /// Reading text in pictures.
+    Ocr,
     /// Turning texts and pictures into vectors.
     Embed,
     /// Answering a question from a library.
     Search,
+    /// Composing pictures and mixing sound for a finished film.
+    Render,
     /// Loading a model or its run-time library.
     Model,
     /// Planning or running several stages together.
     Process,
+    /// Reading an edit spec and laying it out.
+    Timeline,
 }
 
 impl Stage {
@@ -93,10 +99,13 @@ impl Stage {
             Self::Write => "write",
             Self::Transcribe => "transcribe",
             Self::Subtitles => "subtitles",
+            Self::Ocr => "ocr",
             Self::Embed => "embed",
             Self::Search => "search",
+            Self::Render => "render",
             Self::Model => "model",
             Self::Process => "process",
+            Self::Timeline => "timeline",
         }
     }
 }

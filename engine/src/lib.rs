@@ -15,23 +15,29 @@
 //! ```
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
-//! `limits` `control` `text`; `media` `onnx`; `speech` `vision` `embed` `library`
-//! `stills`; `search`; `pipeline`; `engine`.
+//! `limits` `control` `text`; `device` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
+//! `library` `stills`; `search` `render`; `jobs`; `pipeline`; `engine`.
 
 pub mod control;
+pub mod device;
 pub mod embed;
 pub mod engine;
 pub mod error;
+pub mod jobs;
 pub mod library;
 pub mod limits;
 pub mod media;
 pub mod onnx;
 pub mod pipeline;
+pub mod remix;
+pub mod render;
+pub mod sched;
 pub mod search;
 pub mod speech;
 pub mod stills;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod vision;
 
 pub use control::{Cancel, Progress};

@@ -11,7 +11,7 @@ mod publish;
 mod record;
 mod staging;
 
-pub use catalogue::{CATALOGUE, Catalogue, MediaRow};
+pub use catalogue::{CATALOGUE, Catalogue, MediaRow, refuse_network};
 pub use content::{ContentId, content_id};
 pub use folder::{Library, Made};
 pub use identity::{Identity, Trust};

@@ -3,7 +3,7 @@
 
 use super::record::{MANIFEST, Record};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -93,8 +93,16 @@ impl StagedFile {
     /// # Errors
     /// I/O failures.
     pub fn new(target: &Path) -> Result<Self> {
-        let parent = parent_of(target)?;
-        let folders = MadeFolders::make(&parent)?;
+        Self::within(&parent_of(target)?, target)
+    }
+
+    /// As [`Self::new`], written in `folder`, which must lie on the same file system: what a killed
+    /// process leaves goes with that folder.
+    ///
+    /// # Errors
+    /// I/O failures.
+    pub fn within(folder: &Path, target: &Path) -> Result<Self> {
+        let folders = MadeFolders::make(folder)?;
         if target.is_dir() {
             return Err(Error::new(
                 ErrorKind::Storage,
@@ -106,8 +114,10 @@ impl StagedFile {
         let temp = Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&parent)
+            .tempfile_in(folder)
             .map_err(failed(target))?;
+        // So that nobody takes it for what a killed process left.
+        let _ = flock(temp.as_file(), FlockOperation::NonBlockingLockExclusive);
         Ok(Self { temp, target: target.to_path_buf(), folders })
     }
 

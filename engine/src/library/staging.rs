@@ -1,5 +1,6 @@
 //! Where the results of one medium are made before they are put into the library.
 
+use super::MANIFEST;
 use super::publish::{MadeFolders, PREFIX, failed};
 use crate::error::{Error, Result, Stage};
 use rustix::fs::{FlockOperation, flock};
@@ -63,28 +64,45 @@ impl Staging {
 /// beside the outputs. Gives the number of them.
 pub(super) fn remove_stale(library: &Path, dry_run: bool) -> Result<usize> {
     let mut removed = 0;
-    let entries = fs::read_dir(library).map_err(failed(library))?;
-    for entry in entries.filter_map(std::result::Result::ok) {
-        let path = entry.path();
-        let staged = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-        if !staged || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let Ok(handle) = File::open(&path) else { continue };
-        if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_err() {
-            continue;
-        }
-        removed += 1;
-        if !dry_run {
-            fs::remove_dir_all(&path).map_err(failed(&path))?;
+    for path in children(library)? {
+        if is_staged(&path) {
+            removed += usize::from(remove_if_left(&path, dry_run)?);
+        } else if path.join(MANIFEST).is_file() {
+            for path in children(&path)?.into_iter().filter(|path| is_staged(path)) {
+                removed += usize::from(remove_if_left(&path, dry_run)?);
+            }
         }
     }
     Ok(removed)
 }
 
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(failed(folder))?;
+    let real = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_symlink());
+    Ok(entries.filter_map(std::result::Result::ok).filter(real).map(|entry| entry.path()).collect())
+}
+
+fn is_staged(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
+/// Removes a staged folder or file that no process holds; whether there was one.
+fn remove_if_left(path: &Path, dry_run: bool) -> Result<bool> {
+    let Ok(handle) = File::open(path) else { return Ok(false) };
+    if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(false);
+    }
+    if !dry_run {
+        let remove = if path.is_dir() { fs::remove_dir_all } else { fs::remove_file };
+        remove(path).map_err(failed(path))?;
+    }
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::library::StagedFile;
 
     #[test]
     fn only_what_nobody_holds_is_stale() {
@@ -94,11 +112,17 @@ mod tests {
         let left = library.join(".rushes-left");
         fs::create_dir(&left).unwrap();
         fs::write(left.join("x"), "x").unwrap();
-        fs::create_dir(library.join("film-12345678")).unwrap();
-        assert_eq!(remove_stale(&library, true).unwrap(), 1);
-        assert_eq!(remove_stale(&library, false).unwrap(), 1);
+        // In a film's folder a file that is being written, and one whose writer was killed.
+        let film = library.join("film-12345678");
+        fs::create_dir(&film).unwrap();
+        fs::write(film.join(MANIFEST), "{}").unwrap();
+        fs::write(film.join(".rushes-half"), "x").unwrap();
+        let writing = StagedFile::new(&film.join("report.json")).unwrap();
+        assert_eq!(remove_stale(&library, true).unwrap(), 2);
+        assert_eq!(remove_stale(&library, false).unwrap(), 2);
         assert!(held.path().exists() && !left.exists());
-        drop(held);
+        assert_eq!(fs::read_dir(&film).unwrap().count(), 2);
+        drop((held, writing));
         assert_eq!(fs::read_dir(&library).unwrap().count(), 1);
     }
 }

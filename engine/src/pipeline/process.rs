@@ -3,7 +3,9 @@
 
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
-use super::stages::{audio, frames, meaning, probe, report, sheet, shots, shown, transcript};
+use super::stages::{
+    audio, features, frames, meaning, ocr, probe, report, sheet, shots, shown, transcript,
+};
 use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
 use crate::error::Result;
@@ -13,6 +15,7 @@ use crate::speech::setup::Speech;
 use crate::speech::transcribe::{TranscribeCounts, TranscribeSettings};
 use crate::stills::SheetLayout;
 use crate::time::Timestamp;
+use crate::vision::ocr::Ocr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -20,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Decodes a film once and puts what comes of it into a library: rows into its catalogue, and files
-/// into a folder named for the film and its content: `frames/`, `sheet.jpg`, `audio.flac`,
+/// into a folder named for the film and its content: `frames/`, `shots/`, `sheet.jpg`, `audio.flac`,
 /// `transcript.json` (`.srt`, `.vtt`), `report.html`, `report.json`. What the film does not have (sound, pictures)
 /// is left out. Each part is a stage with a key of its own: only those run whose result is not
 /// there.
@@ -41,6 +44,9 @@ pub struct Process {
     /// What makes vectors of what is said and shown, and names what is shown; many jobs may share
     /// it. Models that it does not have are done without.
     pub embedders: Option<Arc<Embedders>>,
+    /// What reads text in the pictures that stand for shots, which are made for it; none is read
+    /// without. Many jobs may share it.
+    pub ocr: Option<Arc<Ocr>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -57,13 +63,18 @@ pub struct Stages {
     pub audio: bool,
     /// The shots, in the catalogue.
     pub shots: bool,
+    /// What shots look like, in the catalogue, and `shots/`: the frames that stand for them. Finds
+    /// the shots too.
+    pub features: bool,
 }
 
 impl Stages {
     /// All of them.
-    pub const ALL: Self = Self { frames: true, sheet: true, audio: true, shots: true };
+    pub const ALL: Self =
+        Self { frames: true, sheet: true, audio: true, shots: true, features: true };
     /// None of them.
-    pub const NONE: Self = Self { frames: false, sheet: false, audio: false, shots: false };
+    pub const NONE: Self =
+        Self { frames: false, sheet: false, audio: false, shots: false, features: false };
 }
 
 /// Speech recognition as part of [`Process`].
@@ -89,6 +100,7 @@ impl Default for Process {
             stages: Stages::ALL,
             transcript: None,
             embedders: None,
+            ocr: None,
             trust: Trust::Stamp,
         }
     }
@@ -166,14 +178,22 @@ impl Process {
         if self.stages.audio {
             stages.push(Box::new(audio::Audio(&self.audio)));
         }
-        if self.stages.shots {
+        let features = self.stages.features || self.ocr.is_some();
+        if self.stages.shots || features {
             stages.push(Box::new(shots::Shots(&self.shots)));
+        }
+        if features {
+            let deinterlace = self.frames.deinterlace;
+            stages.push(Box::new(features::Features { deinterlace }));
         }
         let models = self.embedders.as_deref().map(|embedders| (embedders, embedders.models()));
         if let Some((embedders, _)) = models.filter(|(_, models)| models.labels.is_some())
-            && self.stages.frames
+            && features
         {
-            stages.push(Box::new(shown::Shown { frames: &self.frames, embedders }));
+            stages.push(Box::new(shown::Shown(embedders)));
+        }
+        if let Some(ocr) = &self.ocr {
+            stages.push(Box::new(ocr::Writing(ocr)));
         }
         if let Some(with) = &self.transcript {
             stages.push(Box::new(transcript::Transcription(with)));

@@ -65,7 +65,7 @@ impl Default for FindShots {
 }
 
 impl ShotSettings {
-    pub(super) const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 2;
 
     /// A consumer for [`crate::media::Reading::judge`]; `net` is for [`Detector::TransNet`].
     ///

@@ -7,7 +7,11 @@
 pub mod fuse;
 pub mod index;
 mod moment;
+mod near;
+mod page;
 mod query;
 
 pub use moment::{Hit, Reason};
-pub use query::{Answer, SearchQuery, search};
+pub use near::{Indexed, index_library};
+pub use page::page;
+pub use query::{Answer, Asked, SearchQuery, search};

@@ -40,6 +40,13 @@ pub enum Reason {
         /// The picture's path in the library, where it was kept.
         picture: Option<String>,
     },
+    /// It looks much the same.
+    Looks {
+        /// Cosine of both pictures (or, with a joint model, of question and picture), −1 to 1.
+        likeness: f32,
+        /// The picture's path in the library, where it was kept.
+        picture: Option<String>,
+    },
 }
 
 /// A moment of a film.

@@ -2,14 +2,16 @@
 
 use super::fuse::{Place, fuse};
 use super::moment::{Hit, Reason};
+use super::near::{Among, name_likeness, nearest};
 use crate::control::Cancel;
-use crate::embed::{Embedders, Embedding};
+use crate::embed::{Embedders, Embedding, ModelId};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::Catalogue;
 use crate::library::catalogue::rows::{FrameRow, Owner, RowRef, Stored};
 use crate::library::catalogue::{TextHitKind, TextQuery};
 use crate::time::{Span, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use image::RgbImage;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 
 /// Entries of each list that are looked at.
@@ -22,17 +24,39 @@ const LEAST_LIKENESS: f32 = 0.25;
 /// A name says less than a sentence: chance likeness is higher (`rabbit` and `peacock`: 0.41).
 const LEAST_LABEL_LIKENESS: f32 = 0.45;
 
-/// Less likely labels are not believed.
-const LEAST_PROBABILITY: f64 = 0.05;
+/// Less likely labels are not believed: twenty times chance, and the name has to fit besides. (What is
+/// drawn is a guess: a grey bird is `king penguin` with 0.51 in one picture, `fox squirrel` with
+/// 0.11 in another.)
+const LEAST_PROBABILITY: f64 = 0.02;
+
+/// Pictures less alike than this show different things. (EfficientNet-lite0: the same object seen
+/// twice 0.89, others 0.21.)
+const LEAST_LOOKS: f32 = 0.4;
 
 /// Where neither shots nor neighbouring frames tell how long a picture is shown.
 const SHOWN_FOR: Timestamp = Timestamp::from_secs(5);
 
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Words, as a person types them; nothing in them is syntax.
+    Text(String),
+    /// What looks like this picture.
+    Picture(RgbImage),
+    /// What looks like, or means, what is shown and said at a time of a film of the library.
+    Moment {
+        /// The film.
+        media: i64,
+        /// The time in it.
+        time: Timestamp,
+    },
+}
+
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchQuery {
-    /// What is looked for, as a person types it; nothing in it is syntax.
-    pub text: String,
+    /// What is looked for.
+    pub asked: Asked,
     /// The most moments.
     pub limit: NonZeroUsize,
     /// Only in these films; in all if empty.
@@ -44,8 +68,13 @@ pub struct SearchQuery {
 impl SearchQuery {
     /// The ten best moments for `text` in the whole library.
     pub fn new(text: impl Into<String>) -> Self {
+        Self::of(Asked::Text(text.into()))
+    }
+
+    /// The ten best moments for `asked` in the whole library.
+    pub fn of(asked: Asked) -> Self {
         let limit = NonZeroUsize::new(10).unwrap_or(NonZeroUsize::MIN);
-        Self { text: text.into(), limit, media: Vec::new(), language: None }
+        Self { asked, limit, media: Vec::new(), language: None }
     }
 }
 
@@ -61,39 +90,33 @@ pub struct Answer {
 /// Searches the library of `catalogue`. Without `embedders` only words are looked for.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] for a question without a word; as
+/// [`ErrorKind::Input`] for a question without a word, or about a moment that holds nothing; as
 /// [`Catalogue::open`](crate::library::Catalogue::open); [`ErrorKind::Model`] where a model that is
-/// given is damaged.
+/// needed is missing or damaged.
 pub fn search(
     catalogue: &Catalogue,
     embedders: Option<&Embedders>,
     query: &SearchQuery,
     cancel: &Cancel,
 ) -> Result<Answer> {
-    if !query.text.contains(char::is_alphanumeric) {
-        return Err(Error::new(ErrorKind::Input, Stage::Search, "the question holds no word")
-            .hint("give words that are said, written or shown"));
-    }
     let mut films = Films { catalogue, query, known: HashMap::new() };
     let mut notes = Vec::new();
-    let [said, written] = by_words(&mut films)?;
-    let mut lists = vec![(1.0, said), (0.8, written)];
-    match embedders.filter(|embedders| embedders.models().text.is_some()) {
-        Some(embedders) => {
-            let text = embedders.text()?;
-            let asked = text.embed_texts(&[&query.text], cancel)?.pop();
-            if let Some(asked) = asked {
-                lists.push((1.0, by_meaning(&mut films, &asked.embedding)?));
-                lists.push((0.8, by_labels(&mut films, &*text, &asked.embedding, cancel)?));
-            }
-        }
-        None => notes.push(
-            "only words were looked for: `rushes models pull all-minilm-l6-v2` finds meanings too"
-                .to_owned(),
-        ),
-    }
+    let lists = match &query.asked {
+        Asked::Text(text) => by_text(&mut films, text, embedders, &mut notes, cancel)?,
+        Asked::Picture(picture) => vec![(1.0, by_picture(&mut films, picture, embedders, cancel)?)],
+        Asked::Moment { media, time } => by_moment(&mut films, *media, *time)?,
+    };
     let mut hits = Vec::new();
-    for moment in fuse(lists).into_iter().take(query.limit.get()) {
+    for moment in fuse(lists) {
+        // What is asked about is no answer.
+        if matches!(query.asked, Asked::Moment { media, time }
+            if media == moment.media && moment.span.contains(time))
+        {
+            continue;
+        }
+        if hits.len() == query.limit.get() {
+            break;
+        }
         let Some(media) = catalogue.by_id(moment.media)? else { continue };
         let path = catalogue.paths_of(moment.media)?.pop();
         hits.push(Hit {
@@ -118,8 +141,13 @@ struct Film {
 }
 
 impl Film {
-    /// For how long the picture of `time` is shown: its shot, or until the next frame.
-    fn shown(&self, time: Timestamp) -> Span {
+    /// For how long a frame's picture is shown: what it stands for, its shot, or until the next
+    /// frame.
+    fn shown(&self, frame: &FrameRow) -> Span {
+        if let Some(span) = frame.span {
+            return span;
+        }
+        let time = frame.time;
         let shot = self.shots.iter().find(|span| span.contains(time));
         let next = self.frames.iter().map(|frame| frame.row.time).find(|next| *next > time);
         let until = next.unwrap_or_else(|| time.plus(SHOWN_FOR)).min(time.plus(SHOWN_FOR));
@@ -143,6 +171,10 @@ impl Films<'_> {
         self.query.media.is_empty() || self.query.media.contains(&media)
     }
 
+    fn among(&self) -> Among<'_> {
+        Among { media: &self.query.media, language: self.query.language.as_deref() }
+    }
+
     fn film(&mut self, media: i64) -> Result<&Film> {
         if !self.known.contains_key(&media) {
             let shots = self.catalogue.shots_of(media)?;
@@ -153,6 +185,14 @@ impl Films<'_> {
             self.known.insert(media, Film { shots, frames, folder });
         }
         Ok(self.known.entry(media).or_default())
+    }
+
+    /// When a frame is shown, and its picture's path in the library if it was kept.
+    fn shown(&mut self, media: i64, frame: i64) -> Result<Option<(Span, Option<String>)>> {
+        let film = self.film(media)?;
+        let Some(frame) = film.frames.iter().find(|one| one.id == frame) else { return Ok(None) };
+        let picture = frame.row.file.as_ref().map(|file| format!("{}/{file}", film.folder));
+        Ok(Some((film.shown(&frame.row), picture)))
     }
 
     /// The place and text of a segment, if it is one of those that are wanted.
@@ -167,10 +207,109 @@ impl Films<'_> {
 
 type List = Vec<Place<Reason>>;
 
+/// Lists and what they weigh.
+type Lists = Vec<(f64, List)>;
+
+/// All ways that lead from words to moments.
+fn by_text(
+    films: &mut Films<'_>,
+    text: &str,
+    embedders: Option<&Embedders>,
+    notes: &mut Vec<String>,
+    cancel: &Cancel,
+) -> Result<Lists> {
+    if !text.contains(char::is_alphanumeric) {
+        return Err(Error::new(ErrorKind::Input, Stage::Search, "the question holds no word")
+            .hint("give words that are said, written or shown"));
+    }
+    let [said, written] = by_words(films, text)?;
+    let mut lists = vec![(1.0, said), (0.8, written)];
+    let Some(embedders) = embedders else { return Ok(lists) };
+    if embedders.models().text.is_some() {
+        let embedder = embedders.text()?;
+        if let Some(asked) = embedder.embed_texts(&[text], cancel)?.pop() {
+            let asked = asked.embedding;
+            lists.push((1.0, by_meaning(films, &asked, LEAST_LIKENESS)?));
+            lists.push((0.8, by_labels(films, &*embedder, &asked, cancel)?));
+        }
+    } else {
+        notes.push(
+            "only words were looked for: `rushes models pull all-minilm-l6-v2` finds meanings too"
+                .to_owned(),
+        );
+    }
+    if embedders.models().joint.is_some() {
+        let (embedder, _) = embedders.joint()?;
+        if let Some(asked) = embedder.embed_texts(&[text], cancel)?.pop() {
+            // Texts and pictures lie far apart in these models: only their order tells.
+            lists.push((1.0, by_looks(films, &asked.embedding, -1.0)?));
+        }
+    }
+    Ok(lists)
+}
+
+/// What looks like a picture.
+fn by_picture(
+    films: &mut Films<'_>,
+    picture: &RgbImage,
+    embedders: Option<&Embedders>,
+    cancel: &Cancel,
+) -> Result<List> {
+    let missing = || {
+        Error::new(
+            ErrorKind::Model,
+            Stage::Search,
+            "a picture is looked for by a model of pictures",
+        )
+        .hint("run `rushes models pull efficientnet-lite0`")
+    };
+    let embedders = embedders.ok_or_else(missing)?;
+    let seen = embedders.labeller()?.see(&[picture], 1, cancel)?.pop().ok_or_else(missing)?;
+    by_looks(films, &seen.embedding, LEAST_LOOKS)
+}
+
+/// What is like the moment of a film: what it shows, and what is said in it.
+fn by_moment(films: &mut Films<'_>, media: i64, time: Timestamp) -> Result<Lists> {
+    let catalogue = films.catalogue;
+    let frames = &films.film(media)?.frames;
+    let frame = frames.iter().rfind(|frame| frame.row.time <= time);
+    let frame = frame.or(frames.first()).map(|frame| frame.id);
+    let segments = catalogue.segments_of(media)?;
+    let segment = segments.iter().find(|segment| segment.row.span.contains(time));
+    let segment = segment.map(|segment| segment.id);
+    let mut asked = Vec::new();
+    for (model, ..) in catalogue.embedding_models()? {
+        let ids = catalogue.embeddings_by(&model, &[media], None)?;
+        catalogue.embeddings(&ids, |_, stored| {
+            let is_text = match stored.row.owner {
+                Owner::Frame(RowRef::Known(id)) if Some(id) == frame => false,
+                Owner::Segment(RowRef::Known(id)) if Some(id) == segment => true,
+                _ => return,
+            };
+            asked.push((is_text, model.clone(), stored.row.vector));
+        })?;
+    }
+    if asked.is_empty() {
+        let message = "nothing is known of what is shown or said there";
+        return Err(Error::new(ErrorKind::Input, Stage::Search, message)
+            .hint("`rushes process --stages frames,transcribe,embed` looks at it"));
+    }
+    let mut lists = Vec::new();
+    for (is_text, model, vector) in asked {
+        let asked = Embedding::new(ModelId::from(model), vector)?;
+        lists.push(if is_text {
+            (1.0, by_meaning(films, &asked, LEAST_LIKENESS)?)
+        } else {
+            (1.0, by_looks(films, &asked, LEAST_LOOKS)?)
+        });
+    }
+    Ok(lists)
+}
+
 /// What is said, and what is written in pictures.
-fn by_words(films: &mut Films<'_>) -> Result<[List; 2]> {
+fn by_words(films: &mut Films<'_>, text: &str) -> Result<[List; 2]> {
     let limit = u32::try_from(LIST).ok().and_then(std::num::NonZeroU32::new);
-    let default = TextQuery::any(films.query.text.clone());
+    let default = TextQuery::any(text);
     let query = TextQuery {
         media: films.query.media.clone(),
         limit: limit.unwrap_or(default.limit),
@@ -186,9 +325,8 @@ fn by_words(films: &mut Films<'_>) -> Result<[List; 2]> {
                 }
             }
             (TextHitKind::FrameText, Some(frame)) => {
-                let film = films.film(hit.media)?;
-                let Some(frame) = film.frames.iter().find(|one| one.id == frame) else { continue };
-                let span = film.shown(frame.row.time);
+                let Some((shown, _)) = films.shown(hit.media, frame)? else { continue };
+                let span = hit.span.unwrap_or(shown);
                 let reason = Reason::Written { words: hit.matched, text: hit.text };
                 written.push(Place { media: hit.media, span, reason });
             }
@@ -199,37 +337,37 @@ fn by_words(films: &mut Films<'_>) -> Result<[List; 2]> {
 }
 
 /// What is said and means much the same.
-fn by_meaning(films: &mut Films<'_>, asked: &Embedding) -> Result<List> {
-    let mut best: Vec<(f32, i64)> = Vec::new();
-    films.catalogue.each_embedding(Some(asked.model().as_str()), |_, stored| {
-        let Owner::Segment(RowRef::Known(segment)) = stored.row.owner else { return };
-        if stored.row.vector.len() != asked.dim() {
-            return;
-        }
-        let likeness: f32 = stored.row.vector.iter().zip(asked.vector()).map(|(a, b)| a * b).sum();
-        if likeness >= LEAST_LIKENESS {
-            best.push((likeness, segment));
-        }
-    })?;
-    best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+fn by_meaning(films: &mut Films<'_>, asked: &Embedding, least: f32) -> Result<List> {
     let mut list = Vec::new();
-    for (likeness, segment) in best {
-        if list.len() == LIST {
+    for near in nearest(films.catalogue, asked, LIST, films.among())? {
+        let Owner::Segment(RowRef::Known(segment)) = near.owner else { continue };
+        if near.likeness < least {
             break;
         }
         if let Some((media, span, text)) = films.segment(segment)? {
+            let likeness = near.likeness;
             list.push(Place { media, span, reason: Reason::Meant { likeness, text } });
         }
     }
     Ok(list)
 }
 
-/// What a network called a frame.
-struct Named {
-    media: i64,
-    frame: i64,
-    label: String,
-    probability: f64,
+/// What looks much the same.
+fn by_looks(films: &mut Films<'_>, asked: &Embedding, least: f32) -> Result<List> {
+    let among = Among { media: &films.query.media, language: None };
+    let mut list = Vec::new();
+    for near in nearest(films.catalogue, asked, LIST, among)? {
+        let Owner::Frame(RowRef::Known(frame)) = near.owner else { continue };
+        if near.likeness < least {
+            break;
+        }
+        let likeness = near.likeness;
+        if let Some((span, picture)) = films.shown(near.media, frame)? {
+            let reason = Reason::Looks { likeness, picture };
+            list.push(Place { media: near.media, span, reason });
+        }
+    }
+    Ok(list)
 }
 
 /// What is shown, by the names that a network gave it.
@@ -239,50 +377,30 @@ fn by_labels(
     asked: &Embedding,
     cancel: &Cancel,
 ) -> Result<List> {
-    let mut seen: Vec<Named> = Vec::new();
-    for media in films.catalogue.all_media()? {
-        if !films.wanted(media.id) {
-            continue;
-        }
-        for feature in films.catalogue.features_of(media.id)? {
-            let Some(label) = feature.name.strip_prefix("label:") else { continue };
-            let Owner::Frame(RowRef::Known(frame)) = feature.owner else { continue };
-            if feature.value >= LEAST_PROBABILITY {
-                let (label, probability) = (label.to_owned(), feature.value);
-                seen.push(Named { media: media.id, frame, label, probability });
-            }
-        }
-    }
-    // Each name once, in a fixed order: only those that were seen have to be understood.
-    let mut names: BTreeMap<&str, f32> =
-        seen.iter().map(|named| (named.label.as_str(), 0.0)).collect();
-    let order: Vec<&str> = names.keys().copied().collect();
-    for (name, made) in order.iter().zip(text.embed_texts(&order, cancel)?) {
-        names.insert(name, made.embedding.cosine(asked)?);
-    }
-    let mut best: Vec<(f64, &Named, f32)> = seen
-        .iter()
-        .filter_map(|named| {
-            let likeness = names.get(named.label.as_str()).copied().unwrap_or(0.0);
+    let mut seen = films.catalogue.labels(LEAST_PROBABILITY)?;
+    seen.retain(|(media, ..)| films.wanted(*media));
+    let names: BTreeSet<&str> = seen.iter().map(|(.., name, _)| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let likeness = name_likeness(films.catalogue, text, asked, &names, cancel)?;
+    let likeness: HashMap<&str, f32> = names.into_iter().zip(likeness).collect();
+    let mut best = Vec::new();
+    for (media, frame, name, probability) in &seen {
+        let likeness = likeness.get(name.as_str()).copied().unwrap_or(0.0);
+        if likeness >= LEAST_LABEL_LIKENESS {
             // What it is called counts for more than how sure the network is: of a thousand names
             // several fit a picture in part.
-            let score = f64::from(likeness).powi(2) * named.probability.sqrt();
-            (likeness >= LEAST_LABEL_LIKENESS).then_some((score, named, likeness))
-        })
-        .collect();
-    let place = |named: &Named| (named.media, named.frame);
-    best.sort_by(|a, b| b.0.total_cmp(&a.0).then(place(a.1).cmp(&place(b.1))));
+            let score = f64::from(likeness).powi(2) * probability.sqrt();
+            best.push((score, *media, *frame, name, *probability, likeness));
+        }
+    }
+    best.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let mut list = Vec::new();
-    for (_, named, likeness) in best.into_iter().take(LIST) {
-        let Named { media, probability, .. } = *named;
-        let film = films.film(media)?;
-        let Some(frame) = film.frames.iter().find(|one| one.id == named.frame) else { continue };
-        let file = frame.row.file.as_ref();
-        let picture = file.map(|file| format!("{}/{file}", film.folder));
-        let span = film.shown(frame.row.time);
-        let label = named.label.clone();
-        let reason = Reason::Shown { label, probability, likeness, picture };
-        list.push(Place { media, span, reason });
+    for (_, media, frame, name, probability, likeness) in best.into_iter().take(LIST) {
+        if let Some((span, picture)) = films.shown(media, frame)? {
+            let label = name.clone();
+            let reason = Reason::Shown { label, probability, likeness, picture };
+            list.push(Place { media, span, reason });
+        }
     }
     Ok(list)
 }

@@ -19,6 +19,7 @@ mod write;
 pub use export::{ExportFormat, TABLES};
 pub(crate) use media::now_ns;
 pub use media::{FileStamp, MediaRow, SeenPath};
+pub use place::refuse_network;
 pub use runs::{ArtefactRow, RunRow, StageResult, StoredFile};
 pub use text::{TextHit, TextHitKind, TextMatch, TextQuery};
 
@@ -54,7 +55,7 @@ impl Catalogue {
     /// wrote it; [`ErrorKind::Storage`] if it is damaged, another program's, or cannot be written;
     /// [`ErrorKind::Resource`] if the disk is full or another process holds it for too long.
     pub fn open(folder: &Path) -> Result<Self> {
-        place::refuse_network(folder)?;
+        refuse_network(folder)?;
         let file = folder.join(CATALOGUE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE

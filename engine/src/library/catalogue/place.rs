@@ -82,7 +82,7 @@ fn mount_type<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
 ///
 /// # Errors
 /// [`ErrorKind::Limit`] (refused).
-pub(super) fn refuse_network(folder: &Path) -> Result<()> {
+pub fn refuse_network(folder: &Path) -> Result<()> {
     let Ok(found) = rustix::fs::statfs(folder) else { return Ok(()) };
     // The type of `f_type` differs by platform; the numbers are of 32 bits.
     let magic = (found.f_type as i128 & 0xFFFF_FFFF) as u32;

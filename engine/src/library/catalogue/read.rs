@@ -5,7 +5,7 @@ use super::rows::{
     ClipRow, EmbeddingRow, FeatureRow, FrameRow, FrameTextRow, Owner, RowRef, SegmentRow, ShotRow,
     Stored, TranscriptRow, WordRow,
 };
-use super::values::{maybe_time, span, time, vector};
+use super::values::{maybe_span, maybe_time, span, time, vector};
 use crate::error::Result;
 use crate::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -138,7 +138,8 @@ impl Catalogue {
     /// As [`Catalogue::open`].
     pub fn frames_of(&self, media: i64, stage: Option<&str>) -> Result<Vec<Stored<FrameRow>>> {
         let sql = "SELECT f.id, time_ticks, time_base, wanted_ticks, wanted_base, pts, is_key, \
-                   width, height, file, shot_id, stage FROM frames f JOIN runs r ON r.id = run_id \
+                   width, height, file, shot_id, stage, from_ticks, from_base, until_ticks, \
+                   until_base FROM frames f JOIN runs r ON r.id = run_id \
                    WHERE f.media_id = ?1 ORDER BY run_id, n";
         let all = self.rows(sql, media, |row| {
             let frame = FrameRow {
@@ -150,6 +151,7 @@ impl Catalogue {
                 height: row.get(8)?,
                 file: row.get(9)?,
                 shot: row.get::<_, Option<i64>>(10)?.map(RowRef::Known),
+                span: maybe_span(row, 12)?,
             };
             Ok((row.get::<_, String>(11)?, Stored { id: row.get(0)?, row: frame }))
         })?;
@@ -162,7 +164,8 @@ impl Catalogue {
     /// # Errors
     /// As [`Catalogue::open`].
     pub fn texts_of(&self, media: i64) -> Result<Vec<Stored<FrameTextRow>>> {
-        let sql = "SELECT id, frame_id, text, confidence, x, y, width, height FROM frame_texts \
+        let sql = "SELECT id, frame_id, text, confidence, x, y, width, height, from_ticks, from_base, \
+                   until_ticks, until_base FROM frame_texts \
                    WHERE media_id = ?1 ORDER BY frame_id, id";
         self.rows(sql, media, |row| {
             let text = FrameTextRow {
@@ -170,6 +173,7 @@ impl Catalogue {
                 text: row.get(2)?,
                 confidence: row.get(3)?,
                 bounds: [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?],
+                span: maybe_span(row, 8)?,
             };
             Ok(Stored { id: row.get(0)?, row: text })
         })
@@ -211,23 +215,128 @@ impl Catalogue {
         mut take: impl FnMut(i64, Stored<EmbeddingRow>),
     ) -> Result<()> {
         self.read(|db| {
-            let mut all = db.prepare_cached(
-                "SELECT segment_id, shot_id, frame_id, clip_id, model, kind, vector, id, media_id \
-                 FROM embeddings WHERE ?1 IS NULL OR model = ?1 ORDER BY id",
-            )?;
+            let mut all = db.prepare_cached(&format!(
+                "{EMBEDDING} WHERE ?1 IS NULL OR model = ?1 ORDER BY id"
+            ))?;
             let mut rows = all.query([model])?;
             while let Some(row) = rows.next()? {
-                let embedding = EmbeddingRow {
-                    owner: owner(row, 0)?,
-                    model: row.get(4)?,
-                    kind: row.get(5)?,
-                    vector: vector(row, 6)?,
-                };
-                take(row.get(8)?, Stored { id: row.get(7)?, row: embedding });
+                take(row.get(8)?, embedding(row)?);
             }
             Ok(())
         })
     }
+
+    /// The models that made the embeddings: name, components, and how many vectors.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub fn embedding_models(&self) -> Result<Vec<(String, usize, usize)>> {
+        self.read(|db| {
+            let mut models = db.prepare_cached(
+                "SELECT model, min(id), count(*) FROM embeddings GROUP BY model ORDER BY model",
+            )?;
+            let mut dim = db.prepare_cached("SELECT dim FROM embeddings WHERE id = ?1")?;
+            let mut rows = models.query([])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                let dim: u32 = dim.query_row([row.get::<_, i64>(1)?], |row| row.get(0))?;
+                all.push((row.get(0)?, dim as usize, row.get::<_, u32>(2)? as usize));
+            }
+            Ok(all)
+        })
+    }
+
+    /// The numbers of the embeddings by `model`, in order: of all media, or of those given; of what
+    /// is said in any language, or in `language`.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub fn embeddings_by(
+        &self,
+        model: &str,
+        media: &[i64],
+        language: Option<&str>,
+    ) -> Result<Vec<i64>> {
+        let spoken = " AND EXISTS (SELECT 1 FROM segments s \
+                       WHERE s.id = segment_id AND (?2 IS NULL OR s.language = ?2))";
+        let spoken = if language.is_some() { spoken } else { " AND ?2 IS NULL" };
+        // All are in an index with their numbers; those of one film are looked up by it.
+        let of_all = format!("SELECT id FROM embeddings WHERE model = ?1{spoken}");
+        let of_one =
+            format!("SELECT id FROM embeddings WHERE media_id = ?3 AND +model = ?1{spoken}");
+        let mut ids = self.read(|db| {
+            let mut ids = Vec::new();
+            if media.is_empty() {
+                let mut all = db.prepare_cached(&of_all)?;
+                let mut rows = all.query((model, language))?;
+                while let Some(row) = rows.next()? {
+                    ids.push(row.get::<_, i64>(0)?);
+                }
+            }
+            for media in media {
+                let mut all = db.prepare_cached(&of_one)?;
+                let mut rows = all.query((model, language, media))?;
+                while let Some(row) = rows.next()? {
+                    ids.push(row.get(0)?);
+                }
+            }
+            Ok(ids)
+        })?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// What networks called frames, where they were at least so sure: `label:` features, of all
+    /// media. The medium, the frame, the name and how likely it is shown.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub fn labels(&self, least: f64) -> Result<Vec<(i64, i64, String, f64)>> {
+        self.read(|db| {
+            let mut all = db.prepare_cached(
+                "SELECT media_id, frame_id, substr(name, 7), value FROM features \
+                 WHERE name >= 'label:' AND name < 'label;' AND value >= ?1 \
+                 AND frame_id IS NOT NULL ORDER BY id",
+            )?;
+            all.query_map([least], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+                .collect()
+        })
+    }
+
+    /// Walks over the embeddings `ids`, those that there are, in their order: the medium, then the
+    /// embedding.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub fn embeddings(
+        &self,
+        ids: &[i64],
+        mut take: impl FnMut(i64, Stored<EmbeddingRow>),
+    ) -> Result<()> {
+        self.read(|db| {
+            let mut one = db.prepare_cached(&format!("{EMBEDDING} WHERE id = ?1"))?;
+            for id in ids {
+                let mut rows = one.query([id])?;
+                if let Some(row) = rows.next()? {
+                    take(row.get(8)?, embedding(row)?);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+const EMBEDDING: &str = "SELECT segment_id, shot_id, frame_id, clip_id, model, kind, vector, id, \
+                         media_id FROM embeddings";
+
+fn embedding(row: &Row<'_>) -> rusqlite::Result<Stored<EmbeddingRow>> {
+    let embedding = EmbeddingRow {
+        owner: owner(row, 0)?,
+        model: row.get(4)?,
+        kind: row.get(5)?,
+        vector: vector(row, 6)?,
+    };
+    Ok(Stored { id: row.get(7)?, row: embedding })
 }
 
 const SEGMENT: &str = "id, start_ticks, start_base, end_ticks, end_base, text, language, \

@@ -117,6 +117,8 @@ pub struct FrameRow {
     /// The shot that it stands for.
     #[serde(skip)]
     pub shot: Option<RowRef>,
+    /// The part of the shot that it stands for.
+    pub span: Option<Span>,
 }
 
 /// Text in a frame.
@@ -131,6 +133,8 @@ pub struct FrameTextRow {
     pub confidence: f32,
     /// Left edge, top edge, width and height as shares of the picture's, 0 to 1.
     pub bounds: [f32; 4],
+    /// When it is to be read, where that is known to be longer than the frame is shown.
+    pub span: Option<Span>,
 }
 
 /// A stretch of a film that is worth something.

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 const APPLICATION: i32 = 0x5255_5348;
 
 /// What each version adds to the one before. A step that was released is never changed.
-pub(super) const STEPS: &[&str] = &[include_str!("schema.sql")];
+pub(super) const STEPS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// Where the copy of a file of `version` goes before it is changed.
 pub(super) fn backup_path(file: &Path, version: usize) -> PathBuf {
@@ -124,6 +125,57 @@ mod tests {
         assert_eq!(number(&open(&backup), &backup, "user_version").unwrap(), 1);
         migrate(&mut open(&file), &file, NEW).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_library_of_version_1_keeps_its_frames_and_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, &STEPS[..1]).unwrap();
+        let old = "INSERT INTO media VALUES (1, zeroblob(32), 1, 'a', 'a', 1);
+            INSERT INTO runs VALUES (1, 1, 'frames', 'done', zeroblob(32), '', 1, 1, '', '', NULL);
+            INSERT INTO frames VALUES (1, 1, 1, NULL, 0, 5, 1, NULL, NULL, 5, 1, 64, 36, 'f.jpg');
+            INSERT INTO frame_texts VALUES (1, 1, 1, 1, 'price list', 0.5, 0, 0, 1, 1)";
+        open(&file).execute_batch(old).unwrap();
+        migrate(&mut open(&file), &file, STEPS).unwrap();
+        let db = open(&file);
+        let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(count("SELECT count(*) FROM frames WHERE pts = 5 AND from_ticks IS NULL"), 1);
+        let found = "frame_texts_fts MATCH 'price' AND until_base IS NULL";
+        let texts = "frame_texts t JOIN frame_texts_fts f ON f.rowid = t.id";
+        assert_eq!(count(&format!("SELECT count(*) FROM {texts} WHERE {found}")), 1);
+        db.execute("DELETE FROM media", []).unwrap();
+        assert_eq!(count("SELECT count(*) FROM frame_texts_fts WHERE text MATCH 'price'"), 0);
+        assert_eq!(number(&db, &file, "user_version").unwrap(), STEPS.len() as i64);
+    }
+
+    #[test]
+    fn texts_of_version_2_are_found_by_single_characters_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, &STEPS[..2]).unwrap();
+        let old = "INSERT INTO media VALUES (1, zeroblob(32), 1, 'a', 'a', 1);
+            INSERT INTO runs VALUES (1, 1, 'frames', 'done', zeroblob(32), '', 1, 1, '', '', NULL);
+            INSERT INTO frames (id, run_id, media_id, n, time_ticks, time_base, pts, is_key, width, height)
+                VALUES (1, 1, 1, 0, 5, 1, 5, 1, 64, 36);
+            INSERT INTO frame_texts (run_id, media_id, frame_id, text, confidence, x, y, width, height)
+                VALUES (1, 1, 1, '今天讨论机器学习', 0.5, 0, 0, 1, 1)";
+        let db = open(&file);
+        db.execute_batch(old).unwrap();
+        let count = |db: &Connection| -> i64 {
+            let sql =
+                "SELECT count(*) FROM frame_texts_fts WHERE frame_texts_fts MATCH '\"机 器\"'";
+            db.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(count(&db), 0);
+        migrate(&mut open(&file), &file, STEPS).unwrap();
+        assert_eq!(count(&db), 1);
+        let whole =
+            "INSERT INTO frame_texts_fts (frame_texts_fts, rank) VALUES ('integrity-check', 1)";
+        db.execute(whole, []).unwrap();
+        db.execute("DELETE FROM media", []).unwrap();
+        assert_eq!(count(&db), 0);
+        db.execute(whole, []).unwrap();
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn pictures() -> Rows {
         height: 360,
         file: Some(format!("frames/{n}.jpg")),
         shot: Some(RowRef::New(shot)),
+        span: (n > 0).then(|| span(n, n + 2)),
     };
     let shot = |a, b| ShotRow { span: span(a, b), transition: "cut".into(), confidence: 0.5 };
     Rows {
@@ -99,6 +100,7 @@ fn pictures() -> Rows {
             text: "Café: PRICE 30 €".into(),
             confidence: 0.5,
             bounds: [0.0, 0.25, 0.5, 1.0],
+            span: Some(span(15, 18)),
         }],
         clips: vec![ClipRow { span: span(1, 2), title: "start".into(), score: None }],
         features: vec![
@@ -292,6 +294,35 @@ fn words_are_found_and_told() {
 }
 
 #[test]
+fn words_without_spaces_between_them_are_found() {
+    let (_dir, catalogue) = catalogue();
+    let texts =
+        ["今天我们讨论机器学习的应用", "東京タワーに行きました", "학교에 갔습니다", "GPU加速 test"];
+    store(&catalogue, "f", vec![result("transcript", &[], 1, spoken(&texts))]);
+    let any = |text: &str| found(&catalogue, TextQuery::any(text));
+    for (asked, text, word) in [
+        ("机器", 0, "机器"),
+        ("机器翻译", 0, "机器"),
+        ("タワー", 1, "タワー"),
+        ("京", 1, "京"),
+        ("학교", 2, "학교"),
+        ("加速", 3, "加速"),
+        ("gpu", 3, "GPU"),
+    ] {
+        assert_eq!(any(asked), [(texts[text].into(), vec![word.into()])], "{asked}");
+    }
+    let matching = |matching, text: &str| {
+        found(&catalogue, TextQuery { matching, ..TextQuery::any(text) }).len()
+    };
+    assert_eq!(matching(TextMatch::All, "学习 讨论"), 1);
+    assert_eq!(matching(TextMatch::All, "学习 翻译"), 0);
+    assert_eq!(matching(TextMatch::Phrase, "讨论机器学习"), 1);
+    assert_eq!(matching(TextMatch::Phrase, "学习机器"), 0);
+    assert!(any("器机").is_empty());
+    assert_eq!(catalogue.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_that_is_typed_breaks_the_search() {
     let (_dir, catalogue) = catalogue();
     store(&catalogue, "f", vec![result("transcript", &[], 1, spoken(&["near and not or text"]))]);
@@ -326,6 +357,8 @@ fn nothing_that_is_typed_breaks_the_search() {
         "",
         "\u{feff}",
         "a\u{301}",
+        "机\"器*",
+        "\u{2063}学",
         long.as_str(),
         many.as_str(),
     ];

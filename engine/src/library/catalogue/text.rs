@@ -1,12 +1,15 @@
 //! Full text: what is said and what is written in the pictures, found by words.
 
 use super::Catalogue;
+use super::values::maybe_span;
 use crate::error::Result;
+use crate::time::Span;
 use rusqlite::{Connection, named_params};
 use std::num::NonZeroU32;
 
 /// What to look for. Case and diacritics do not matter; words are runs of letters and digits
-/// (SQLite's `unicode61`), so text without spaces between words is found by whole runs only.
+/// (SQLite's `unicode61`). Chinese, Japanese and Korean are found by any run of characters, since
+/// nothing shows where their words end; Thai, Lao, Khmer and Burmese by whole runs only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextQuery {
     /// The words, as a person typed them; nothing in them is syntax.
@@ -68,6 +71,8 @@ pub struct TextHit {
     pub media: i64,
     /// The frame, for a text in one.
     pub frame: Option<i64>,
+    /// When it is to be read, for a text in a frame where that is known.
+    pub span: Option<Span>,
     /// Okapi BM25, higher is better; comparable within one kind.
     pub score: f64,
     /// The text.
@@ -83,29 +88,62 @@ const MAX_TERM: usize = 256;
 /// Put around what matched; no text of ours holds them, and if one does it is only cut oddly.
 const MARKS: (char, char) = ('\u{2}', '\u{3}');
 
+/// What the index puts behind a character that is a word of its own (schema-3.sql).
+const BETWEEN: char = '\u{2063}';
+
+/// Whether the index takes `c` for a word of its own: Han characters, kana, Hangul syllables. As in
+/// schema-3.sql.
+fn stands_alone(c: char) -> bool {
+    matches!(c,
+        '\u{3005}' | '\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3fffd}')
+}
+
 /// The words of `text` in FTS5's quotes, in which only `"` means something. A word without letters
-/// and digits has nothing to be found by and is left out.
-fn terms(text: &str) -> Vec<String> {
+/// and digits has nothing to be found by and is left out. Of characters that stand alone every two
+/// neighbours are a term, where any term will do; otherwise all in a row are one.
+fn terms(text: &str, any: bool) -> Vec<String> {
     let mut terms: Vec<String> = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if !word.contains(char::is_alphanumeric) {
-            continue;
-        }
-        let word: String = word.chars().filter(|c| *c != '"').take(MAX_TERM).collect();
-        let quoted = format!("\"{word}\"");
-        if !terms.contains(&quoted) {
-            terms.push(quoted);
-        }
-        if terms.len() == MAX_TERMS {
-            break;
+        let letters: Vec<char> = word.chars().filter(|c| *c != '"').take(MAX_TERM).collect();
+        let runs = letters.chunk_by(|a, b| !any || stands_alone(*a) == stands_alone(*b));
+        for run in runs {
+            let alone = any && run.first().is_some_and(|c| stands_alone(*c));
+            let size = if alone && run.len() > 2 { 2 } else { run.len() };
+            for part in run.windows(size.max(1)) {
+                if !part.iter().any(|c| c.is_alphanumeric()) {
+                    continue;
+                }
+                let quoted = format!("\"{}\"", spaced(part));
+                if !terms.contains(&quoted) {
+                    terms.push(quoted);
+                }
+                if terms.len() == MAX_TERMS {
+                    return terms;
+                }
+            }
         }
     }
     terms
 }
 
+/// The characters as the index has them.
+fn spaced(letters: &[char]) -> String {
+    let mut out = String::with_capacity(letters.len());
+    for (i, c) in letters.iter().enumerate() {
+        let apart = |before: &char| stands_alone(*before) || stands_alone(*c);
+        if i.checked_sub(1).and_then(|i| letters.get(i)).is_some_and(apart) {
+            out.push(BETWEEN);
+        }
+        out.push(*c);
+    }
+    out
+}
+
 /// The query in FTS5's language (sqlite.org/fts5.html#full_text_query_syntax).
 fn expression(query: &TextQuery) -> Option<String> {
-    let mut terms = terms(&query.text);
+    let mut terms = terms(&query.text, query.matching == TextMatch::Any);
     if query.prefix
         && let Some(last) = terms.last_mut()
     {
@@ -122,7 +160,7 @@ fn expression(query: &TextQuery) -> Option<String> {
 fn matched(marked: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for part in marked.split(MARKS.0).skip(1) {
-        let word = part.split(MARKS.1).next().unwrap_or_default().to_owned();
+        let word = part.split(MARKS.1).next().unwrap_or_default().replace(BETWEEN, "");
         if !word.is_empty() && !found.contains(&word) {
             found.push(word);
         }
@@ -157,8 +195,10 @@ fn search(
     expression: &str,
 ) -> rusqlite::Result<Vec<TextHit>> {
     let (table, frame) = match kind {
-        TextHitKind::Segment => ("segments", "NULL"),
-        TextHitKind::FrameText => ("frame_texts", "frame_id"),
+        TextHitKind::Segment => ("segments", "NULL, NULL, NULL, NULL, NULL"),
+        TextHitKind::FrameText => {
+            ("frame_texts", "frame_id, from_ticks, from_base, until_ticks, until_base")
+        }
     };
     let media = serde_json::to_string(&query.media).unwrap_or_default();
     // A list as JSON keeps the statement the same for any number of media.
@@ -189,9 +229,10 @@ fn search(
                 id: row.get(0)?,
                 media: row.get(1)?,
                 frame: row.get(2)?,
-                score: row.get(3)?,
-                text: row.get(4)?,
-                matched: matched(row.get_ref(5)?.as_str()?),
+                span: maybe_span(row, 3)?,
+                score: row.get(7)?,
+                text: row.get(8)?,
+                matched: matched(row.get_ref(9)?.as_str()?),
             })
         },
     )?;
@@ -204,6 +245,7 @@ mod tests {
 
     #[test]
     fn nothing_typed_is_syntax() {
+        let terms = |text: &str| terms(text, true);
         assert_eq!(terms("it's a \"test\""), ["\"it's\"", "\"a\"", "\"test\""]);
         assert_eq!(
             terms("NEAR(a b) a*b col:x ^c"),
@@ -213,5 +255,15 @@ mod tests {
         assert_eq!(terms(&"x ".repeat(10_000)), ["\"x\""]);
         assert_eq!(terms(&"é".repeat(10_000))[0].chars().count(), MAX_TERM + 2);
         assert_eq!(matched("a \u{2}b\u{3} c \u{2}d\u{3} \u{2}b\u{3}"), ["b", "d"]);
+    }
+    #[test]
+    fn characters_that_stand_alone_are_found_in_pairs_or_in_a_row() {
+        let pairs = |text: &str| terms(text, true).join(" ").replace(BETWEEN, "|");
+        assert_eq!(pairs("機械学習"), "\"機|械\" \"械|学\" \"学|習\"");
+        assert_eq!(pairs("GPU加速 茶"), "\"GPU\" \"加|速\" \"茶\"");
+        let rows = |text: &str| terms(text, false).join(" ").replace(BETWEEN, "|");
+        assert_eq!(rows("GPU加速 タワー"), "\"GPU|加|速\" \"タ|ワ|ー\"");
+        assert_eq!(matched("\u{2}机\u{2063}器\u{3}\u{2063}"), ["机器"]);
+        assert_eq!(terms(&"学".repeat(10_000), false)[0].chars().count(), MAX_TERM * 2 + 1);
     }
 }

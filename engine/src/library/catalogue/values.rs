@@ -42,6 +42,14 @@ pub(super) fn span(row: &Row<'_>, at: usize) -> rusqlite::Result<Span> {
     Span::new(time(row, at)?, time(row, at + 2)?).ok_or_else(|| wrong(at, "is no span"))
 }
 
+/// As [`span`], for columns that may be null.
+pub(super) fn maybe_span(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Span>> {
+    match row.get::<_, Option<i64>>(at)? {
+        Some(_) => span(row, at).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The digest in a column.
 pub(super) fn digest(row: &Row<'_>, at: usize) -> rusqlite::Result<[u8; 32]> {
     row.get(at)

@@ -200,13 +200,16 @@ fn frames(
     written: &Written,
 ) -> rusqlite::Result<Vec<i64>> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO frames VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO frames VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+         ?14, ?15, ?16, ?17)",
     )?;
     let numbered = rows.iter().enumerate();
     let ids = numbered.map(|(n, row)| {
         let shot = row.shot.map(|shot| Written::id(&written.shots, shot)).transpose()?;
         let (time, time_base) = columns(row.time);
         let (wanted, wanted_base) = row.wanted.map(columns).unzip();
+        let (from, from_base) = row.span.map(|span| columns(span.start)).unzip();
+        let (until, until_base) = row.span.map(|span| columns(span.end)).unzip();
         insert.insert(params![
             run,
             media,
@@ -220,7 +223,11 @@ fn frames(
             row.key,
             row.width,
             row.height,
-            row.file
+            row.file,
+            from,
+            from_base,
+            until,
+            until_base
         ])
     });
     ids.collect()
@@ -234,11 +241,14 @@ fn texts(
     written: &Written,
 ) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO frame_texts VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO frame_texts VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
+         ?13)",
     )?;
     rows.iter().try_for_each(|row| {
         let frame = Written::id(&written.frames, row.frame)?;
         let [x, y, width, height] = row.bounds;
+        let (from, from_base) = row.span.map(|span| columns(span.start)).unzip();
+        let (until, until_base) = row.span.map(|span| columns(span.end)).unzip();
         insert.execute(params![
             run,
             media,
@@ -248,7 +258,11 @@ fn texts(
             x,
             y,
             width,
-            height
+            height,
+            from,
+            from_base,
+            until,
+            until_base
         ])?;
         Ok(())
     })

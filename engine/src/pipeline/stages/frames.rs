@@ -62,6 +62,7 @@ impl StageWork for Work<'_> {
             height: file.height,
             file: Some(format!("{FOLDER}/{}", file.file)),
             shot: None,
+            span: None,
         };
         let frames: Vec<FrameRow> = files.into_iter().map(row).collect();
         let summary = json!({ "frames": frames.len() });

@@ -1,11 +1,14 @@
 //! The stages of the main job, one file each. [`super::stage`] tells how to add one.
 
 pub(super) mod audio;
+pub(super) mod features;
 pub(super) mod frames;
 pub(super) mod meaning;
+pub(super) mod ocr;
 mod page;
 pub(super) mod probe;
 pub(super) mod report;
+mod representatives;
 pub(super) mod sheet;
 pub(super) mod shots;
 pub(super) mod shown;

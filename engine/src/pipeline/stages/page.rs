@@ -1,7 +1,7 @@
 //! The report as one page, `report.html`: opened from disk, it needs nothing but itself (and, to
 //! play, the film or `audio.flac` beside it).
 //!
-//! Every text of the film's passes [`escape`]; no text of the film's goes into script or style, and
+//! Every text of the film's passes [`escape`](crate::text::html::escape); no text of the film's goes into script or style, and
 //! a content security policy keeps the page from loading anything from elsewhere.
 
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::library::Library;
 use crate::library::catalogue::rows::{FrameRow, Stored};
 use crate::library::{Catalogue, MediaRow};
 use crate::pipeline::process::ProcessReport;
-use crate::text::plain;
+use crate::text::html::{escape, file_url, picture};
 use crate::time::Timestamp;
 use std::fmt::Write;
 use std::path::Path;
@@ -21,52 +21,6 @@ const MAX_PICTURES: usize = 60;
 const MAX_PICTURE_BYTES: u64 = 6 << 20;
 /// Lines of text on a page; a longer list is cut, and says so.
 const MAX_LINES: usize = 20_000;
-
-/// Text for HTML, in elements and in quoted attributes; what would change the direction of text or
-/// is invisible is spelled out.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in plain(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Bytes in base 64 (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let word = part.iter().fold(0u32, |word, byte| (word << 8) | u32::from(*byte));
-        let word = word << (8 * (3 - part.len()));
-        for n in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * n)) as usize & 63];
-            out.push(if n <= part.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
-}
-
-/// A path as a `file:` URL (RFC 8089).
-fn file_url(path: &Path) -> String {
-    let mut url = String::from("file://");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                url.push(char::from(*byte));
-            }
-            byte => drop(write!(url, "%{byte:02X}")),
-        }
-    }
-    url
-}
 
 /// A button that plays from `time` on.
 fn at(time: Timestamp, class: &str, content: &str) -> String {
@@ -166,7 +120,11 @@ impl Page<'_> {
     }
 
     fn pictures(&self) -> Result<String> {
-        let frames = self.catalogue.frames_of(self.media.id, None)?;
+        // Those by a policy; where none were made, those that stand for shots.
+        let frames = match self.catalogue.frames_of(self.media.id, Some("frames"))? {
+            frames if frames.is_empty() => self.catalogue.frames_of(self.media.id, None)?,
+            frames => frames,
+        };
         let frames: Vec<_> = frames.iter().filter(|frame| frame.row.file.is_some()).collect();
         let step = frames.len().div_ceil(MAX_PICTURES).max(1);
         let mut left = MAX_PICTURE_BYTES;
@@ -192,16 +150,8 @@ impl Page<'_> {
     /// The picture of a frame as a `data:` URI, if there is room for it.
     fn data_uri(&self, frame: &Stored<FrameRow>, left: &mut u64) -> Option<String> {
         let file = frame.row.file.as_deref()?;
-        let kind = match file.rsplit('.').next()? {
-            "jpg" => "jpeg",
-            "png" => "png",
-            "webp" => "webp",
-            _ => return None,
-        };
         let path = self.library.place(&format!("{}/{file}", self.media.folder)).ok()?;
-        let bytes = std::fs::metadata(&path).ok()?.len();
-        *left = left.checked_sub(bytes)?;
-        Some(format!("data:image/{kind};base64,{}", base64(&std::fs::read(path).ok()?)))
+        picture(&path, left)
     }
 
     fn speech(&self) -> Result<String> {
@@ -240,7 +190,8 @@ impl Page<'_> {
             let crate::library::catalogue::rows::RowRef::Known(frame) = text.row.frame else {
                 continue;
             };
-            let time = times.get(&frame).copied().unwrap_or(Timestamp::ZERO);
+            let shown = times.get(&frame).copied().unwrap_or(Timestamp::ZERO);
+            let time = text.row.span.map_or(shown, |span| span.start);
             let button = at(time, "", &escape(&time.to_string()));
             let _ = writeln!(out, "<li>{button}<span>{}</span></li>", escape(&text.row.text));
         }
@@ -280,37 +231,5 @@ fn cut(lines: usize) -> String {
     match lines.checked_sub(MAX_LINES) {
         None | Some(0) => String::new(),
         Some(more) => format!("<li>and {more} more lines</li>\n"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_cannot_leave_their_place() {
-        assert_eq!(
-            escape("</script><b a='1' c=\"2\">&\u{202e}\0"),
-            "&lt;/script&gt;&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;\\u{202e}\\u{0}"
-        );
-        assert_eq!(
-            file_url(Path::new("/a b/é\"'<#?.mp4")),
-            "file:///a%20b/%C3%A9%22%27%3C%23%3F.mp4"
-        );
-    }
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        for (text, wanted) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(text.as_bytes()), wanted);
-        }
     }
 }

@@ -1,38 +1,32 @@
-//! What is shown in the frames that are kept: its names and their probabilities, and a vector of
-//! each frame, so that pictures that look alike are found.
+//! What is shown in the frames that stand for shots: its names and their probabilities, and a
+//! vector of each picture, so that pictures that look alike are found.
 
 use super::NO_PICTURES;
-use crate::control::Cancel;
-use crate::embed::{Embedders, Labeller, Seen};
-use crate::error::{Error, ErrorKind, Result, Stage};
+use super::features::NAME as FEATURES;
+use super::representatives::Pictures;
+use crate::embed::{Embedders, Seen};
+use crate::error::Result;
 use crate::library::catalogue::rows::{EmbeddingRow, FeatureRow, Owner, RowRef, Rows};
-use crate::media::{FrameSink, Picked, PictureConverter, PictureSize};
-use crate::pipeline::ExtractFrames;
-use crate::pipeline::stage::{
-    Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork, Wants,
-};
+use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
 use image::RgbImage;
+use image::imageops::FilterType;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 /// Names that are kept of a frame.
-const LABELS: usize = 5;
+const LABELS: usize = 8;
+/// Names that are taken from each view of it.
+const LABELS_SEEN: usize = 30;
+
+/// Width of the coarse view. A network of 224 pixels is unsure of what it sees at the edge of its
+/// knowledge (drawn animals, say), and a picture without its finest detail is another opinion.
+const COARSE: u32 = 320;
 
 /// Pictures that are looked at together, and held until then.
 const BATCH: usize = 16;
 
-/// Width of the pictures: the network's own is 224.
-const WIDTH: u32 = 320;
-
-/// See the module.
-pub(in crate::pipeline) struct Shown<'s> {
-    /// Which frames: those of the stage `frames`.
-    pub frames: &'s ExtractFrames,
-    /// With a network that gives names.
-    pub embedders: &'s Embedders,
-}
+/// See the module. With a network that gives names.
+pub(in crate::pipeline) struct Shown<'s>(pub &'s Embedders);
 
 impl FilmStage for Shown<'_> {
     fn name(&self) -> &'static str {
@@ -40,113 +34,91 @@ impl FilmStage for Shown<'_> {
     }
 
     fn version(&self) -> u32 {
-        1
+        3
     }
 
     fn parameters(&self) -> Value {
-        json!({ "labels": LABELS, "width": WIDTH })
+        json!({ "labels": LABELS })
     }
 
     fn models(&self) -> BTreeMap<String, String> {
-        let model = self.embedders.models().labels.as_ref();
+        let model = self.0.models().labels.as_ref();
         let named = model.map(|m| ("labels".to_owned(), format!("{} {}", m.name, m.digest)));
         named.into_iter().collect()
     }
 
     fn inputs(&self) -> StageInputs {
-        // Whose rows the names are given to, and whose key holds which frames these are.
-        StageInputs::Of(&["frames"])
+        StageInputs::Of(&[FEATURES])
+    }
+
+    fn is_long(&self) -> bool {
+        true
     }
 
     fn begin<'a>(&'a self, film: &Film<'a>) -> Result<Begun<'a>> {
         if !film.has_video() {
             return Ok(Begun::Nothing(NO_PICTURES));
         }
-        let labeller = self.embedders.labeller()?;
-        let eye = Eye { labeller, cancel: film.run.cancel.clone(), state: Mutex::default() };
-        Ok(Begun::Work(Box::new(Work { frames: self.frames, eye })))
+        Ok(Begun::Work(Box::new(Work(self.0))))
     }
 }
 
-struct Work<'a> {
-    frames: &'a ExtractFrames,
-    eye: Eye,
-}
-
-/// Looks at frames while the film is read.
-struct Eye {
-    labeller: Labeller,
-    cancel: Cancel,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: Vec<(i64, RgbImage)>,
-    /// By the frame's timestamp.
-    seen: Vec<(i64, Seen)>,
-}
-
-impl Eye {
-    /// Looks at what waits. Threads that bring more wait meanwhile: the network is not quicker for
-    /// more of them.
-    fn look(&self, state: &mut State) -> Result<()> {
-        let waiting = std::mem::take(&mut state.waiting);
-        let pictures: Vec<&RgbImage> = waiting.iter().map(|(_, picture)| picture).collect();
-        let seen = self.labeller.see(&pictures, LABELS, &self.cancel)?;
-        state.seen.extend(waiting.iter().map(|(pts, _)| *pts).zip(seen));
-        Ok(())
-    }
-}
-
-impl FrameSink for Eye {
-    fn frame(&self, picked: Picked<'_>, converter: &mut PictureConverter) -> Result<()> {
-        let size = NonZeroU32::new(WIDTH).map_or(PictureSize::Native, PictureSize::Width);
-        let picture = converter.convert(picked.frame, size)?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting.push((picked.frame.pts(), picture));
-        if state.waiting.len() >= BATCH { self.look(&mut state) } else { Ok(()) }
-    }
-}
+struct Work<'a>(&'a Embedders);
 
 impl StageWork for Work<'_> {
-    fn request<'w>(&'w mut self, wants: &mut Wants<'w>) -> Result<()> {
-        let frames = self.frames;
-        wants.frames(frames.policy.clone(), frames.precision, frames.deinterlace, &self.eye);
-        Ok(())
-    }
-
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
-        let mut state =
-            std::mem::take(&mut *self.eye.state.lock().unwrap_or_else(PoisonError::into_inner));
-        if !state.waiting.is_empty() {
-            self.eye.look(&mut state)?;
-        }
-        let kept = film.catalogue()?.frames_of(film.media()?, Some("frames"))?;
-        let seen: HashMap<i64, Seen> = state.seen.into_iter().collect();
+        let pictures = Pictures::of(film)?;
+        let labeller = self.0.labeller()?;
         let mut rows = Rows::default();
-        for frame in &kept {
-            let Some(seen) = seen.get(&frame.row.pts) else {
-                return Err(Error::new(
-                    ErrorKind::Internal,
-                    Stage::Process,
-                    "a kept frame was not seen again",
-                ));
-            };
-            let owner = Owner::Frame(RowRef::Known(frame.id));
-            rows.features.extend(seen.labels.iter().map(|label| FeatureRow {
-                owner,
-                name: format!("label:{}", label.name),
-                value: f64::from(label.probability),
-            }));
-            rows.embeddings.push(EmbeddingRow {
-                owner,
-                model: seen.embedding.model().as_str().to_owned(),
-                kind: "image".to_owned(),
-                vector: seen.embedding.vector().to_vec(),
-            });
+        for batch in pictures.files().chunks(BATCH) {
+            let opened: Vec<RgbImage> =
+                batch.iter().map(|picture| picture.open(film)).collect::<Result<_>>()?;
+            let views: Vec<RgbImage> = opened.iter().map(coarse).collect();
+            let views: Vec<&RgbImage> = opened.iter().chain(&views).collect();
+            let mut seen = labeller.see(&views, LABELS_SEEN, &film.run.cancel)?;
+            let coarse = seen.split_off(opened.len());
+            for ((picture, seen), coarse) in batch.iter().zip(seen).zip(coarse) {
+                let names = names(&seen, &coarse);
+                for frame in &picture.frames {
+                    let owner = Owner::Frame(RowRef::Known(frame.id));
+                    rows.features.extend(names.iter().map(|(name, value)| FeatureRow {
+                        owner,
+                        name: format!("label:{name}"),
+                        value: *value,
+                    }));
+                }
+                // One vector a picture: the same one again would only crowd an answer.
+                if let Some(first) = picture.frames.first() {
+                    rows.embeddings.push(EmbeddingRow {
+                        owner: Owner::Frame(RowRef::Known(first.id)),
+                        model: seen.embedding.model().as_str().to_owned(),
+                        kind: "image".to_owned(),
+                        vector: seen.embedding.vector().to_vec(),
+                    });
+                }
+            }
         }
-        let summary = json!({ "frames": kept.len() });
+        let summary = json!({ "pictures": pictures.files().len() });
         Ok(Finished { rows, summary, ..Finished::default() })
     }
+}
+
+/// A picture without its finest detail.
+fn coarse(picture: &RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let height = u64::from(height) * u64::from(COARSE) / u64::from(width.max(1));
+    let height = u32::try_from(height).unwrap_or(u32::MAX).clamp(1, COARSE * 8);
+    image::imageops::resize(picture, COARSE, height, FilterType::Triangle)
+}
+
+/// What two views are called, likeliest first: each name with the mean of its probabilities.
+fn names(one: &Seen, other: &Seen) -> Vec<(&'static str, f64)> {
+    let mut names: BTreeMap<&'static str, f64> = BTreeMap::new();
+    for label in one.labels.iter().chain(&other.labels) {
+        *names.entry(label.name).or_default() += f64::from(label.probability) / 2.0;
+    }
+    let mut names: Vec<(&str, f64)> = names.into_iter().collect();
+    names.sort_by(|a, b| b.1.total_cmp(&a.1));
+    names.truncate(LABELS);
+    names
 }

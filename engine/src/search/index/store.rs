@@ -153,6 +153,13 @@ impl VectorStore {
         StoreSize { items: (frozen + tail).saturating_sub(removed), frozen, removed, tail }
     }
 
+    /// The items that are there, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        let frozen = self.frozen.rows().ids.iter().enumerate();
+        let frozen = frozen.filter(|(node, _)| !self.dead.contains(*node)).map(|(_, id)| *id);
+        frozen.chain(self.tail.at.keys().copied())
+    }
+
     /// Whether an item is there.
     pub fn contains(&self, id: u64) -> bool {
         self.tail.at.contains_key(&id)
