@@ -1,9 +1,17 @@
 //! The grammar of the command line. Options are parsed into the library's types here, so that a
 //! wrong one is told before anything runs.
 
+use crate::commands::batch::BatchArgs;
+use crate::commands::costs::CostsArgs;
+use crate::commands::devices::DevicesArgs;
+use crate::commands::doctor::DoctorArgs;
+use crate::commands::jobs::JobsArgs;
 use crate::commands::library::LibraryArgs;
 use crate::commands::process::ProcessArgs;
+use crate::commands::remix::RemixArgs;
+use crate::commands::render::{ConcatArgs, CutArgs, RenderArgs, VerifyArgs};
 use crate::commands::search::SearchArgs;
+use crate::commands::worker::WorkerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::limits::Limits;
 use rushes::media::Channels;
@@ -183,7 +191,7 @@ pub enum Command {
     Why(ProcessArgs),
     /// Find moments in a library: by words that are said, by what is meant, by what is shown
     #[command(
-        after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json"
+        after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json\n  rushes search --image photo.jpg --html found.html\n  rushes search --like talk@62.5"
     )]
     Search(SearchArgs),
     /// Look at a library and keep it in order
@@ -198,6 +206,63 @@ pub enum Command {
         after_help = "Examples:\n  rushes mux film.mp4 --audio narration.wav -o talk.mp4\n  rushes mux film.mp4 --audio music.flac -o clip.mkv"
     )]
     Mux(Mux),
+    /// Do the same with many files, each in a process of its own; what was stopped goes on later
+    #[command(
+        after_help = "Examples:\n  rushes batch footage/ --library library\n  rushes batch list.csv --action frames --output stills --every 2s\n\nA second run does only what is not done. Lists (JSON lines, CSV, TOML) name `media` and may give\naction, priority, tenant, key, needs and the action's options. Exit code 1 if some failed."
+    )]
+    Batch(BatchArgs),
+    /// Look at the jobs of batches, cancel them, try them again
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes jobs list --state failed\n  rushes jobs retry"
+    )]
+    Jobs(JobsArgs),
+    /// Show what batches, tenants or days have cost
+    #[command(
+        after_help = "Examples:\n  rushes costs --by day\n  rushes costs --queue out/jobs.db --by tenant --rules prices.toml --json\n\nPrices, budgets and quotas stand in rushes.toml beside the queue:\n\n  [prices]\n  currency = \"EUR\"\n  cpu_hour = 0.04        # gpu_hour, gb_in, gb_out\n  [budget]\n  batch = 20.0           # day; nothing begins beyond it\n  warn = 0.8\n  [quota.anna]           # or \"*\" for each tenant\n  waiting = 1000         # jobs\n  device_seconds = 7200  # a day\n  bytes = \"50G\"          # a day"
+    )]
+    Costs(CostsArgs),
+    /// Do the jobs of a queue; several workers may share one
+    #[command(
+        after_help = "Examples:\n  rushes worker --queue library/jobs.db\n  rushes worker --queue jobs.db --until-empty --only transcribe"
+    )]
+    Worker(WorkerArgs),
+    /// Show the processors, memory and GPUs that there are
+    #[command(
+        after_help = "Examples:\n  rushes devices\n  rushes devices --devices sim.toml --json"
+    )]
+    Devices(DevicesArgs),
+    /// Check that everything is here and in order, and say what to do where it is not
+    #[command(
+        after_help = "Examples:\n  rushes doctor\n  rushes doctor --json | jq 'select(.level != \"ok\")'\n\nExit code 3 if something that is needed is missing."
+    )]
+    Doctor(DoctorArgs),
+    /// Render a timeline: films, pictures and sounds put together as a spec says
+    #[command(
+        after_help = "Examples:\n  rushes render reel.json5 -o reel.mp4\n  rushes render reel.json5 --var title=Hello --plan\n  rushes render reel.json5 --matrix -o variants\n  rushes render reel.json5 --frame 12.4s -o frame.png\n\ndocs/timeline.md explains specs. What a stopped render has finished is not done again."
+    )]
+    Render(RenderArgs),
+    /// Put an edit together out of a library: what a question finds, shots, named stretches
+    #[command(
+        after_help = "Examples:\n  rushes remix the best of times --size 1080x1920 --captions -o reel.json\n  rushes remix --shots holiday --order time --length 1m\n  rushes remix --span talk@12s-20s --span talk@1:02-1:10 -o quotes.json\n\nClips begin and end at words and shots' edges. `rushes render` makes the film; each item's note says\nwhy it is there."
+    )]
+    Remix(RemixArgs),
+    /// Cut a stretch out of a film; what need not be encoded is copied
+    #[command(
+        after_help = "Examples:\n  rushes cut talk.mp4 --from 10s --to 40s -o quote.mp4\n  rushes cut talk.mp4 --from 1:02:10 --length 30s -o clip.mkv"
+    )]
+    Cut(CutArgs),
+    /// Put films one after the other; what need not be encoded is copied
+    #[command(
+        after_help = "Examples:\n  rushes concat one.mp4 two.mp4 -o both.mp4\n  rushes concat part-*.mp4 -o whole.mkv"
+    )]
+    Concat(ConcatArgs),
+    /// Check rendered films against what was written, and look for black, frozen and silent stretches
+    #[command(
+        after_help = "Examples:\n  rushes verify reel.mp4\n  rushes verify variants/*.mp4 --quick --json"
+    )]
+    Verify(VerifyArgs),
     /// Fetch and check models and sample media
     #[command(
         subcommand_required = true,
@@ -296,7 +361,7 @@ pub struct Picture {
 }
 
 /// A time from the start of a film on.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     let time: Timestamp = text.parse().map_err(|e| format!("{e}"))?;
     if time < Timestamp::ZERO { Err("must not be negative".to_owned()) } else { Ok(time) }
 }

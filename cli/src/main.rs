@@ -2,6 +2,7 @@
 //! library's jobs one input after the other, and shows what came of them.
 
 mod args;
+mod batch;
 mod commands;
 mod inputs;
 mod output;
@@ -13,8 +14,13 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let for_worker = batch::child::die_with_worker();
     let cli = args::Cli::parse();
-    match commands::run(cli) {
+    let done = commands::run(cli);
+    if for_worker {
+        batch::point::at("child-over");
+    }
+    match done {
         Ok(status) => status.code(),
         Err(error) => {
             let failure = output::output_failure(&error);

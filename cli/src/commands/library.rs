@@ -3,12 +3,14 @@
 use super::Session;
 use crate::output::{Status, say};
 use clap::{Args, Subcommand, ValueEnum};
+use rushes::library::catalogue::rows::{FeatureRow, FrameRow, Owner, RowRef, ShotRow, Stored};
 use rushes::library::catalogue::{ExportFormat, MediaRow, RunRow, TABLES};
 use rushes::library::{Catalogue, Library, StagedFile};
 use rushes::text::plain;
 use rushes::{Error, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,8 @@ pub enum LibraryVerb {
         after_help = "Examples:\n  rushes library ls\n  rushes library ls --json | jq -r .folder"
     )]
     Ls,
-    /// Show what is known of a film: its files, stages, shots, transcript
+    /// Show what is known of a film: its files, stages, shots and what they look like, transcript,
+    /// texts in its pictures
     #[command(
         after_help = "Examples:\n  rushes library show talk.mp4\n  rushes library show 3fa9c1d2 --json | jq .stages"
     )]
@@ -200,16 +203,102 @@ fn show(session: &Session, library: &Library, what: &Path) -> Told {
         }
         lines.push(line);
     }
-    for shot in catalogue.shots_of(media.id)? {
+    let looks = Looks::of(&catalogue, media.id)?;
+    for shot in &looks.shots {
         let span = shot.row.span;
-        lines.push(format!("  shot     {} - {}  {}", span.start, span.end, shot.row.transition));
+        lines.push(format!(
+            "  shot     {} - {}  {}{}",
+            span.start,
+            span.end,
+            shot.row.transition,
+            told(looks.of_shot.get(&shot.id))
+        ));
+        let own = |frame: &&Stored<FrameRow>| frame.row.shot == Some(RowRef::Known(shot.id));
+        for frame in looks.frames.iter().filter(own) {
+            let file = frame.row.file.as_deref().unwrap_or_default();
+            lines.push(format!("    {}  {file}", frame.row.time));
+        }
+    }
+    for text in catalogue.texts_of(media.id)? {
+        let frame = looks.frames.iter().find(|frame| text.row.frame == RowRef::Known(frame.id));
+        let from = text.row.span.map(|span| span.start).or(frame.map(|frame| frame.row.time));
+        lines.push(format!("  written  {}  {}", from.unwrap_or(Timestamp::ZERO), text.row.text));
     }
     for segment in catalogue.segments_of(media.id)? {
         let span = segment.row.span;
         lines.push(format!("  {} - {}  {}", span.start, span.end, segment.row.text));
     }
     let lines: Vec<String> = lines.iter().map(|line| plain(line).into_owned()).collect();
-    Ok(session.output.data(&lines.join("\n"), &entry).map(|()| Status::Ok))
+    let mut record = serde_json::to_value(&entry).unwrap_or_default();
+    record["shots"] = looks.record();
+    Ok(session.output.data(&lines.join("\n"), &record).map(|()| Status::Ok))
+}
+
+/// The shots of a film, the frames that stand for them, and what both look like.
+struct Looks {
+    shots: Vec<Stored<ShotRow>>,
+    frames: Vec<Stored<FrameRow>>,
+    of_shot: BTreeMap<i64, Vec<FeatureRow>>,
+    of_frame: BTreeMap<i64, Vec<FeatureRow>>,
+}
+
+impl Looks {
+    fn of(catalogue: &Catalogue, media: i64) -> rushes::Result<Self> {
+        let mut looks = Self {
+            shots: catalogue.shots_of(media)?,
+            frames: catalogue.frames_of(media, Some("features"))?,
+            of_shot: BTreeMap::new(),
+            of_frame: BTreeMap::new(),
+        };
+        for feature in catalogue.features_of(media)? {
+            let (list, id) = match feature.owner {
+                Owner::Shot(RowRef::Known(id)) => (&mut looks.of_shot, id),
+                Owner::Frame(RowRef::Known(id)) => (&mut looks.of_frame, id),
+                _ => continue,
+            };
+            list.entry(id).or_default().push(feature);
+        }
+        Ok(looks)
+    }
+
+    fn record(&self) -> Value {
+        let values = |features: Option<&Vec<FeatureRow>>| -> serde_json::Map<String, Value> {
+            let features = features.into_iter().flatten();
+            features.map(|feature| (feature.name.clone(), feature.value.into())).collect()
+        };
+        let shots = self.shots.iter().map(|shot| {
+            let own = |frame: &&Stored<FrameRow>| frame.row.shot == Some(RowRef::Known(shot.id));
+            let frames = self.frames.iter().filter(own).map(|frame| {
+                let mut record = serde_json::to_value(&frame.row).unwrap_or_default();
+                record["features"] = values(self.of_frame.get(&frame.id)).into();
+                record
+            });
+            let mut record = serde_json::to_value(&shot.row).unwrap_or_default();
+            record["frames"] = frames.collect();
+            record["features"] = values(self.of_shot.get(&shot.id)).into();
+            record
+        });
+        shots.collect()
+    }
+}
+
+/// What a shot looks like, for people.
+fn told(features: Option<&Vec<FeatureRow>>) -> String {
+    let told = features.into_iter().flatten().filter_map(|feature| {
+        let (name, value) = (feature.name.as_str(), feature.value);
+        match name {
+            "sharpness" | "colourfulness" => Some(format!("{name} {value:.0}")),
+            "brightness" | "contrast" => Some(format!("{name} {value:.2}")),
+            "motion" => Some(format!("{name} {value:.3}")),
+            "black" | "frozen" | "letterbox" | "pillarbox" if value >= 0.005 => {
+                Some(format!("{name} {:.0} %", value * 100.0))
+            }
+            _ => None,
+        }
+    });
+    told.fold(String::new(), |line, one| {
+        if line.is_empty() { format!("  {one}") } else { format!("{line}, {one}") }
+    })
 }
 
 fn rm(session: &Session, library: &Library, what: &[PathBuf]) -> anyhow::Result<Status> {

@@ -1,20 +1,30 @@
 //! One file a verb. Here: what they share.
 
 mod audio;
+pub mod batch;
+pub mod costs;
+pub mod devices;
+pub mod doctor;
 mod embed;
 mod frames;
+pub mod jobs;
 pub mod library;
 mod models;
 mod mux;
+mod ocr;
 mod probe;
 pub mod process;
+pub mod remix;
+pub mod render;
 pub mod search;
 mod sheet;
 mod shell;
 mod shots;
 mod speech;
+mod surroundings;
 mod transcribe;
 mod why;
+pub mod worker;
 
 use crate::args::{Cli, Command, Common};
 use crate::inputs::{self, Input};
@@ -42,7 +52,18 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Search(args) => search::run(&session, args),
         Command::Library(args) => library::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),
+        Command::Render(args) => render::render(&session, args),
+        Command::Remix(args) => remix::run(&session, args),
+        Command::Cut(args) => render::cut(&session, args),
+        Command::Concat(args) => render::concat(&session, args),
+        Command::Verify(args) => render::verify(&session, args),
         Command::Models(args) => models::run(&session, args),
+        Command::Batch(args) => batch::run(&session, args),
+        Command::Jobs(args) => jobs::run(&session, args),
+        Command::Costs(args) => costs::run(&session, args),
+        Command::Worker(args) => worker::run(&session, args),
+        Command::Devices(args) => devices::run(&session, args),
+        Command::Doctor(args) => doctor::run(&session, args),
         Command::Completions(args) => shell::completions(&session, args),
         Command::Man => shell::man(&session),
     }

@@ -5,9 +5,12 @@ use crate::args::{Import, ImportKind, Models, ModelsVerb};
 use crate::output::{Status, complain, say};
 use anyhow::Context;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rushes::render::text::FontShelf;
 use rushes::text::plain;
 use rushes_models::convert::{Converting, pth_to_safetensors, whisper_ggml};
-use rushes_models::{Artefact, Catalogue, Hub, ModelsError, Progress, Settings, Store, Token};
+use rushes_models::{
+    Artefact, Catalogue, Hub, ModelsError, Progress, Settings, Store, Task, Token,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -121,6 +124,21 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
         }),
         ModelsVerb::Import(_) => Ok(Status::Ok),
     }
+}
+
+/// The fonts that were pulled, for texts to turn to. Where no store can be had there are none, which
+/// only matters to a text that needs one, and that says so.
+pub fn fonts(models_dir: Option<&Path>) -> anyhow::Result<FontShelf> {
+    let catalogue = Catalogue::embedded()?;
+    let mut shelf = FontShelf::default();
+    if let Ok(store) = store(models_dir) {
+        for artefact in catalogue.iter().filter(|artefact| artefact.task == Task::Font) {
+            if let Ok(files) = store.ready(artefact) {
+                shelf.put(&artefact.name, files);
+            }
+        }
+    }
+    Ok(shelf)
 }
 
 /// The store that the options and the environment name.

@@ -1,12 +1,13 @@
 //! `rushes process`: the main job.
 
-use super::{Session, Shown, embed, speech};
+use super::{Session, Shown, embed, ocr, speech};
 use crate::args::{SpeechArgs, side, step};
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
 use rushes::library::{Library, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
 use rushes::pipeline::{ExtractFrames, Process, Spoken, Stages, WithSpeech};
+use rushes::search::index_library;
 use rushes::text::plain;
 use rushes::time::Timestamp;
 use serde::Serialize;
@@ -34,7 +35,7 @@ pub struct ProcessArgs {
     /// Make whole pictures of interlaced ones (reads every picture)
     #[arg(long)]
     pub deinterlace: bool,
-    /// What to make [default: all; the transcript only if its models are here]
+    /// What to make [default: all; the transcript only if its models are here]. `all,ocr` adds ocr
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
     pub stages: Vec<StageChoice>,
     /// Read inputs and outputs again even if they look untouched
@@ -52,7 +53,13 @@ pub enum StageChoice {
     Audio,
     /// Where shots begin and end
     Shots,
-    /// What is said (with transcribe) and shown (with frames) as vectors and names, for searching
+    /// What shots look like, and the frames that stand for them, in shots/; finds the shots too
+    Features,
+    /// What is written in pictures, for searching (not in all; needs pp-ocr-det and pp-ocr-rec)
+    Ocr,
+    /// All but ocr
+    All,
+    /// What is said (with transcribe) and shown (with features) as vectors and names, for searching
     Embed,
 }
 
@@ -74,7 +81,7 @@ struct Record {
 /// The job by the options; or how the run ends, where a model is missing.
 pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Process, Status>> {
     let default = Process::default();
-    let all = args.stages.is_empty();
+    let all = args.stages.is_empty() || args.stages.contains(&StageChoice::All);
     let has = |stage| all || args.stages.contains(&stage);
     let transcript = if has(StageChoice::Transcribe) {
         match speech::open(session, &args.speech)? {
@@ -103,6 +110,14 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
     } else {
         None
     };
+    let ocr = if args.stages.contains(&StageChoice::Ocr) {
+        match ocr::open(session, args.speech.models_dir.as_deref())? {
+            Ok(ocr) => Some(Arc::new(ocr)),
+            Err(error) => return speech::refuse(session, &error).map(Err),
+        }
+    } else {
+        None
+    };
     Ok(Ok(Process {
         frames: ExtractFrames {
             policy: FramePolicy::Every(args.every),
@@ -116,9 +131,11 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
             sheet: has(StageChoice::Sheet),
             audio: has(StageChoice::Audio),
             shots: has(StageChoice::Shots),
+            features: has(StageChoice::Features),
         },
         transcript,
         embedders,
+        ocr,
         trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
     }))
@@ -130,7 +147,7 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
         Err(status) => return Ok(status),
     };
     let library = Library::at(&args.library);
-    session.for_each(&args.inputs, |input, _, run| {
+    let status = session.for_each(&args.inputs, |input, _, run| {
         let made = job.run(input, &library, run)?;
         let shown = plain(&made.output.to_string_lossy()).into_owned();
         let result = made.result.as_ref();
@@ -168,5 +185,23 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
             notices: made.notices.clone(),
         };
         Ok(Shown { text, record, notices: made.notices })
-    })
+    })?;
+    index(session, &library)?;
+    Ok(status)
+}
+
+/// Searches in large libraries are quick where what is new is in their index.
+fn index(session: &Session, library: &Library) -> anyhow::Result<()> {
+    if session.run.cancel.is_cancelled() {
+        return Ok(());
+    }
+    match index_library(library, &session.run.cancel) {
+        Ok(done) if done.rebuilt > 0 && !session.output.quiet => {
+            say(&format!("{} vectors were indexed", done.added));
+        }
+        // The films are processed; the next run indexes, and searches are right without.
+        Err(error) if !session.output.quiet => say(&plain(&error.to_string())),
+        _ => {}
+    }
+    Ok(())
 }

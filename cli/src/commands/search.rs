@@ -3,8 +3,8 @@
 use super::{Session, embed};
 use crate::output::{Status, say};
 use clap::Args;
-use rushes::library::Library;
-use rushes::search::{Hit, Reason, SearchQuery, search};
+use rushes::library::{Catalogue, Library, StagedFile};
+use rushes::search::{Asked, Hit, Reason, SearchQuery, page, search};
 use rushes::text::plain;
 use rushes::time::Timestamp;
 use serde::Serialize;
@@ -14,8 +14,14 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct SearchArgs {
     /// What to look for, in your own words
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["image", "like"])]
     pub query: Vec<String>,
+    /// Look for what looks like this picture (JPEG, PNG, WebP or GIF)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["query", "like"])]
+    pub image: Option<PathBuf>,
+    /// Look for what is like a moment of a film in the library: part of its name, @, seconds
+    #[arg(long, value_name = "FILM@TIME", conflicts_with = "query")]
+    pub like: Option<String>,
     /// The library
     #[arg(long, default_value = "library", value_name = "DIR")]
     pub library: PathBuf,
@@ -28,6 +34,9 @@ pub struct SearchArgs {
     /// Only in this film: a part of its name
     #[arg(long, value_name = "NAME")]
     pub film: Option<String>,
+    /// Also write the answer as a page with pictures
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Look for words only; no model is loaded
     #[arg(long)]
     pub words: bool,
@@ -63,26 +72,27 @@ pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
     };
     let media = match &args.film {
         None => Vec::new(),
-        Some(part) => {
-            let all = catalogue.all_media()?;
-            let media: Vec<i64> =
-                all.iter().filter(|film| film.name.contains(part)).map(|film| film.id).collect();
-            if media.is_empty() {
-                anyhow::bail!("no film in the library has `{}` in its name", plain(part));
-            }
-            media
-        }
+        Some(part) => films(&catalogue, part)?,
+    };
+    let (asked, title) = match asked(&catalogue, args)? {
+        Ok(asked) => asked,
+        Err(error) => return refuse(session, &error),
     };
     let query = SearchQuery {
         limit: args.limit,
         media,
         language: args.language.clone(),
-        ..SearchQuery::new(args.query.join(" "))
+        ..SearchQuery::of(asked)
     };
     let answer = match search(&catalogue, embedders.as_ref(), &query, &session.run.cancel) {
         Ok(answer) => answer,
         Err(error) => return refuse(session, &error),
     };
+    if let Some(file) = &args.html {
+        let mut staged = StagedFile::new(file)?;
+        staged.write(page(&library, &title, &answer)?.as_bytes())?;
+        staged.publish()?;
+    }
     for (at, hit) in answer.hits.iter().enumerate() {
         let record = Record { r#type: "hit", rank: at + 1, hit };
         session.output.data(&shown(at + 1, hit), &record)?;
@@ -91,6 +101,43 @@ pub fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Status> {
         say("nothing was found");
     }
     Ok(Status::Ok)
+}
+
+/// The films with `part` in their name.
+pub fn films(catalogue: &Catalogue, part: &str) -> anyhow::Result<Vec<i64>> {
+    let all = catalogue.all_media()?;
+    let media: Vec<i64> =
+        all.iter().filter(|film| film.name.contains(part)).map(|film| film.id).collect();
+    if media.is_empty() {
+        anyhow::bail!("no film in the library has `{}` in its name", plain(part));
+    }
+    Ok(media)
+}
+
+/// What is asked, and how it reads.
+fn asked(
+    catalogue: &Catalogue,
+    args: &SearchArgs,
+) -> anyhow::Result<Result<(Asked, String), rushes::Error>> {
+    if let Some(file) = &args.image {
+        let picture = match rushes::stills::read_picture(file) {
+            Ok(picture) => picture,
+            Err(error) => return Ok(Err(error)),
+        };
+        return Ok(Ok((Asked::Picture(picture), file.to_string_lossy().into_owned())));
+    }
+    let Some(like) = &args.like else {
+        let text = args.query.join(" ");
+        return Ok(Ok((Asked::Text(text.clone()), text)));
+    };
+    let (film, time) = like
+        .rsplit_once('@')
+        .ok_or_else(|| anyhow::anyhow!("`{}` is not FILM@TIME, e.g. talk@12.5", plain(like)))?;
+    let time = crate::args::moment(time).map_err(|e| anyhow::anyhow!("{e}"))?;
+    match films(catalogue, film)?[..] {
+        [media] => Ok(Ok((Asked::Moment { media, time }, like.clone()))),
+        ref many => anyhow::bail!("{} films have `{}` in their name", many.len(), plain(film)),
+    }
 }
 
 fn refuse(session: &Session, error: &rushes::Error) -> anyhow::Result<Status> {
@@ -126,6 +173,7 @@ fn why(reason: &Reason) -> String {
         Reason::Shown { label, probability, .. } => {
             format!("shown: {label} ({:.0} %)", probability * 100.0)
         }
+        Reason::Looks { likeness, .. } => format!("looks alike ({likeness:.2})"),
         _ => String::new(),
     }
 }

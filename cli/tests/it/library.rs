@@ -27,7 +27,7 @@ fn processed() -> (tempfile::TempDir, PathBuf) {
     let dir = folder();
     copy(&film(), dir.path().join("a.mp4"));
     let record = process(dir.path(), &["a.mp4"]);
-    assert_eq!(ran(&record), ["probe", "frames", "sheet", "audio", "shots", "report"]);
+    assert_eq!(ran(&record), ["probe", "frames", "sheet", "audio", "shots", "features", "report"]);
     let own = dir.path().join(record["output"].as_str().unwrap());
     (dir, own)
 }
@@ -48,7 +48,7 @@ fn only_what_a_change_touches_runs_again() {
     );
     assert_eq!(files(&own.join("frames")).len(), 3);
     assert_eq!(std::fs::metadata(own.join("audio.flac")).unwrap().modified().unwrap(), sound);
-    let all = ["probe", "frames", "sheet", "audio", "shots", "report"];
+    let all = ["probe", "frames", "sheet", "audio", "shots", "features", "report"];
     assert_eq!(ran(&process(dir, &["a.mp4", "--force"])), all);
     assert!(ran(&process(dir, &["a.mp4", "--verify"])).is_empty());
 }
@@ -98,7 +98,7 @@ fn moved_and_copied_films_are_recognised_and_changed_ones_made_anew() {
     // Another film under the same name is another film.
     copy(&video_only(), dir.join("b.mp4"));
     let record = process(dir, &["b.mp4"]);
-    assert_eq!(ran(&record).len(), 6, "{record}");
+    assert_eq!(ran(&record).len(), 7, "{record}");
     assert_ne!(dir.join(record["output"].as_str().unwrap()), own);
     assert_eq!(library(dir, &["ls", "--json"]).ok().json().len(), 2);
     let record = library(dir, &["show", "b.mp4", "--json"]).ok().json_line();
@@ -193,7 +193,7 @@ fn collecting_removes_what_belongs_to_nothing() {
     let record = library(dir, &["gc", "--dry-run", "--json"]).ok().json_line();
     assert_eq!(
         (record["files"].as_u64(), record["stale"].as_u64()),
-        (Some(5), Some(1)),
+        (Some(7), Some(1)),
         "{record}"
     );
     assert!(own.join("sheet.jpg").exists());
@@ -265,7 +265,7 @@ fn rows_go_out_whole() {
     assert_eq!(text, library(dir, &["export"]).ok().text());
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |table: &str| rows.iter().filter(|row| row["type"] == table).count();
-    assert_eq!((count("media"), count("runs"), count("streams"), count("frames")), (1, 6, 2, 1));
+    assert_eq!((count("media"), count("runs"), count("streams"), count("frames")), (1, 7, 2, 3));
     let frame = rows.iter().find(|row| row["type"] == "frames").unwrap();
     assert!(frame["time"].as_str().unwrap().starts_with("0/"), "{frame}");
     for table in ["media", "streams", "frames", "artefacts"] {

@@ -3,15 +3,18 @@
 #![allow(missing_docs)]
 
 mod again;
+mod batch;
 mod damage;
 mod hostile;
 mod library;
 mod models;
 mod names;
 mod pipes;
+mod render;
 mod runs;
 mod search;
 mod signals;
+mod slides;
 mod support;
 mod transcribe;
 mod verbs;

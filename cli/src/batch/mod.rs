@@ -1,0 +1,17 @@
+//! Batches: from manifests and folders to jobs, and workers that do them.
+
+pub mod arguments;
+pub mod child;
+pub mod manifest;
+pub mod point;
+pub mod pool;
+pub mod report;
+pub mod who;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970.
+pub fn now() -> rushes::jobs::UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
