@@ -1,6 +1,6 @@
 # The few commands that a person or CI starts from. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint demo bench bench-speech bench-shots clean-demo setup
+.PHONY: help build test lint demo bench bench-speech bench-shots bench-render clean-demo setup
 
 CARGO ?= cargo
 
@@ -38,6 +38,10 @@ bench-speech: setup ## build for release and compare speech to text with peers
 bench-shots: setup ## build for release and compare shot detection with peers
 	$(CARGO) build --release --locked -p rushes-cli
 	python3 benches/shots.py
+
+bench-render: setup ## build for release and compare rendering with ffmpeg
+	$(CARGO) build --release --locked -p rushes-cli
+	python3 benches/render.py
 
 clean-demo: ## remove what `make demo` made
 	rm -rf demo
