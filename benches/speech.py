@@ -5,7 +5,7 @@
 
 Works, each of them by every contender in turn in a process of its own: the clips of the shared test
 data, the English ones joined into one file, a file that is half silence, the cost of our wrapper
-around whisper.cpp, the times of words, and a day of silence. Runs of one day are collected in one
+around whisper.cpp, the times of words, the memory that an hour takes, and a day of silence. Runs of one day are collected in one
 report, so that works may be measured in several runs. What is measured how: docs/benchmarks-speech.md.
 """
 
@@ -41,7 +41,7 @@ PACKAGES = {
     "whisper-normalizer": "0.1.15",
 }
 RATE = 16000
-WORKS = ["clips", "joined", "half-silence", "wrapper", "languages", "words", "silence"]
+WORKS = ["clips", "joined", "half-silence", "wrapper", "languages", "words", "long", "silence"]
 ENGINES = ["whisper.cpp", "onnxruntime"]
 
 
@@ -443,7 +443,7 @@ class Bench:
                 raise SystemExit(f"--ggml: there is no {path}")
             return path
         # With all that either engine needs, so that no run is timed on fetching.
-        names = [f"whisper-{size}-q8", f"whisper-{size}-q8-onnx", "silero-vad", "onnxruntime"]
+        names = [f"whisper-{size}-q8", "silero-vad", "onnxruntime"]
         pull = [self.options.rushes, "models", "pull", *names, "--models-dir", self.options.models_dir]
         try:
             lines = output_of(pull).split("\n")
@@ -587,6 +587,18 @@ class Bench:
         what = f"{count} words said one by one by espeak-ng and joined to {length:.0f} s, bounds known exactly"
         return {"what": what, "length": length, "results": results}
 
+    def long(self, size):
+        """The joined clips once, and over and over for an hour: what more memory that takes."""
+        again = 2 if self.options.quick else 5
+        files = [joined(f"{self.name}joined", self.english), joined(f"{self.name}long", self.english * again)]
+        results = {}
+        for path in files if self.options.rushes else []:
+            length, part = compare({f"rushes ({self.default})": Rushes(self.options, size)}, [path])
+            for who, result in part.items():
+                results[f"{who}, {length:.0f} s"] = result | {"weights": self.ggml[size].stat().st_size}
+        what = f"memory for the joined clips, and for the same {again} times over in one file"
+        return {"what": what, "results": results}
+
     def silence(self, size):
         path = day_of_silence(1 if self.options.quick else 24)
         contenders = {f"rushes ({self.default})": Rushes(self.options, size)} if self.options.rushes else {}
@@ -649,6 +661,13 @@ def promises(report):
             for who, result in ours(of(f"{size} {kind}")).items():
                 if "both" in result["times"]:
                     yield most(f"{size} {kind}, {who}: median error of times", 80, result["times"]["both"]["median"], " ms")
+        lengths = list(ours(of(f"{size} long")).items())
+        for who, result in lengths:
+            beside = (result["rss"] - result["weights"]) / 1e6
+            yield most(f"{size} long, {who}: peak memory beside the weights' file", 200, beside, " MB")
+        if len(lengths) == 2:
+            more = (lengths[1][1]["rss"] - lengths[0][1]["rss"]) / 1e6
+            yield most(f"{size} long: more memory for the longer file", 20, more, " MB")
         for who, result in ours(of(f"{size} silence")).items():
             yield most(f"{size} silence, {who}: segments", 0, result["segments"])
 

@@ -176,7 +176,7 @@ pub enum Command {
     Audio(Audio),
     /// Write down what is said, as subtitles, text or JSON
     #[command(
-        after_help = "Examples:\n  rushes transcribe talk.mp4\n  rushes transcribe footage/ -o subtitles --format srt,vtt,json --words\n  rushes transcribe interview.wav --language de --task translate --format vtt\n\nWhat is found in an input is kept until it is finished: a run that was stopped goes on where it was."
+        after_help = "Examples:\n  rushes transcribe talk.mp4\n  rushes transcribe footage/ -o subtitles --format srt,vtt,json --words\n  rushes transcribe interview.wav --language de --task translate --format vtt\n  rushes transcribe reel.mp4 -o out --words --lines 1 --line-chars 20\n\nWhat is found in an input is kept until it is finished: a run that was stopped goes on where it was."
     )]
     Transcribe(Transcribe),
     /// The main job: read each film once, keep frames, sheet, sound, transcript and a report in a library
@@ -528,6 +528,8 @@ pub struct Transcribe {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
     pub format: Vec<TranscriptFormat>,
     #[command(flatten)]
+    pub lines: LineArgs,
+    #[command(flatten)]
     pub speech: SpeechArgs,
 }
 
@@ -555,6 +557,9 @@ pub struct SpeechArgs {
     /// Write down what is said, or its translation into English
     #[arg(long, value_enum, default_value = "transcribe")]
     pub task: SpeechTask,
+    /// Take the language of a stretch that is less sure than this (0 to 1) from the text before it
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub language_threshold: Option<f32>,
     /// Find when each word is said
     #[arg(long)]
     pub words: bool,
@@ -582,6 +587,30 @@ pub struct SpeechArgs {
     /// Folder that holds the models [default: as for `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "a probability lies between 0 and 1".to_owned())
+}
+
+/// How text is put on lines in SRT, WebVTT and ASS.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Lines")]
+pub struct LineArgs {
+    /// Characters of a line; wide ones (Chinese, Japanese, Korean) count as two
+    /// [default: 42; zh 32, ja 26, ko 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub line_chars: Option<u32>,
+    /// Lines of a caption [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub lines: Option<u32>,
+    /// Characters a second that can be read [default: 17; zh 18, ja 8, ko 24]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub reading_speed: Option<u32>,
+    /// Time between two captions, e.g. 40ms [default: 84ms]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub min_gap: Option<Timestamp>,
 }
 
 /// A language, or none to find it.

@@ -166,7 +166,7 @@ impl Store {
         self.paths(artefact, Depth::Digest)
     }
 
-    /// What [`Store::verify`] does, before every load: files above 512 MiB are hashed only when
+    /// What [`Store::verify`] does, before every load: files above 4 MiB are hashed only when
     /// their size, times or identity changed since they were last hashed.
     ///
     /// # Errors

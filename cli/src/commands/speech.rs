@@ -43,10 +43,7 @@ fn resolve(
     {
         say(&format!("{} is not here; using {}", asked.name, whisper.artefact.name));
     }
-    let engine = match args.engine {
-        EngineChoice::Auto | EngineChoice::OnnxRuntime => SpeechEngine::OnnxRuntime,
-        EngineChoice::WhisperCpp => SpeechEngine::WhisperCpp,
-    };
+    let engine = engine(args);
     let vad = (!args.no_vad).then(|| store.resolve(catalogue, "silero-vad")).transpose()?;
     let needs_runtime = vad.is_some() || engine == SpeechEngine::OnnxRuntime;
     let runtime = needs_runtime.then(|| store.resolve(catalogue, "onnxruntime")).transpose()?;
@@ -68,11 +65,20 @@ fn resolve(
     Ok(Arc::new(Speech::new(models, options)))
 }
 
+/// The recogniser that is chosen.
+fn engine(args: &SpeechArgs) -> SpeechEngine {
+    match args.engine {
+        EngineChoice::Auto | EngineChoice::OnnxRuntime => SpeechEngine::OnnxRuntime,
+        EngineChoice::WhisperCpp => SpeechEngine::WhisperCpp,
+    }
+}
+
 /// What decides the text, by the options.
 pub fn settings(args: &SpeechArgs) -> TranscribeSettings {
     let default = TranscribeSettings::default();
     let wanted = Wanted {
         language: args.language.code().map(str::to_owned),
+        language_threshold: args.language_threshold.unwrap_or(default.wanted.language_threshold),
         translate: args.task == SpeechTask::Translate,
         search: args.beam.map_or(Search::Greedy, Search::Beam),
         prompt: args.prompt.clone(),
@@ -80,7 +86,8 @@ pub fn settings(args: &SpeechArgs) -> TranscribeSettings {
         words: args.words,
         ..default.wanted
     };
-    TranscribeSettings { wanted, vad: default.vad.filter(|_| !args.no_vad), ..default }
+    let vad = default.vad.filter(|_| !args.no_vad);
+    TranscribeSettings { wanted, vad, chunks: engine(args).chunks() }
 }
 
 /// Tells of a model that is missing or damaged.

@@ -8,7 +8,7 @@ use crate::progress::Bars;
 use rushes::Error;
 use rushes::media::Notice;
 use rushes::pipeline::{Made, Run, Transcribe, Transcribed};
-use rushes::speech::subtitles::{LineRules, SubtitleFormat, write};
+use rushes::speech::subtitles::{LineWishes, SubtitleFormat};
 use rushes::speech::{Speech, TranscribeCounts};
 use rushes::text::plain;
 use serde::Serialize;
@@ -56,6 +56,12 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
             [] if args.output.is_none() => vec![SubtitleFormat::Txt],
             [] => vec![SubtitleFormat::Srt],
             formats => formats.iter().map(|f| f.format()).collect(),
+        },
+        lines: LineWishes {
+            max_chars_per_line: args.lines.line_chars,
+            max_lines: args.lines.lines,
+            max_chars_per_second: args.lines.reading_speed,
+            min_gap: args.lines.min_gap,
         },
     };
     if args.output.is_none() && job.formats.len() > 1 {
@@ -146,8 +152,7 @@ impl Work<'_> {
         let Some(folder) = self.folder else {
             let done = self.job.transcript(&path, self.speech, &run)?;
             let format = self.job.formats.first().copied().unwrap_or(SubtitleFormat::Txt);
-            let rules = LineRules::for_language(&done.transcript.language);
-            let text = write(&done.transcript, format, &rules)?;
+            let text = self.job.text(&done.transcript, format)?;
             let notices = done.notices.clone();
             let made = Made { output: PathBuf::new(), result: Some(done), notices };
             return Ok(Done { path, files: Vec::new(), made, text: Some(text) });

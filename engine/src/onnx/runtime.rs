@@ -8,6 +8,7 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use rushes_models::convert::check_onnx;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +82,8 @@ impl OnnxRuntime {
     }
 
     /// Opens the model at `path`, to be run by one thread at a time with `threads` threads inside.
+    /// The file is checked before ONNX Runtime sees it: one that names other files, or whose sizes
+    /// are not those of its data, is refused.
     ///
     /// The threads do not spin while they wait for work: spinning was measured to cost up to 2.4
     /// times the CPU on a busy machine.
@@ -92,6 +95,11 @@ impl OnnxRuntime {
             return Err(model("no such model file", path)
                 .hint("`rushes models list` shows what can be pulled"));
         }
+        check_onnx(path).map_err(|error| {
+            model(error.to_string(), path)
+                .hint("`rushes models verify` tells whether the file is damaged")
+                .source(error)
+        })?;
         let open = || self.options(threads)?.commit_from_file(path);
         open().map_err(|error| {
             model(error.to_string(), path)
@@ -127,12 +135,9 @@ pub(crate) fn misfit(what: &'static str, path: &Path) -> Error {
         .hint("`rushes models verify` tells whether the file is the right one")
 }
 
-/// A file of the model store that tests share (`target/models`), if it has been pulled.
+/// A file of the model store that tests share, if it has been pulled.
 #[cfg(test)]
-pub(crate) fn test_model(name: &str) -> Option<std::path::PathBuf> {
-    let store = std::fs::read_dir(rushes_fixtures::workspace().join("target/models")).ok()?;
-    store.flatten().map(|artefact| artefact.path().join(name)).find(|path| path.is_file())
-}
+pub(crate) use rushes_fixtures::model as test_model;
 
 #[cfg(test)]
 mod tests {
@@ -180,5 +185,48 @@ mod tests {
             let error = runtime.session(path, NonZeroUsize::MIN).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Model, "{error}");
         }
+    }
+
+    /// A length-delimited protobuf field of less than 128 bytes.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+    }
+
+    #[test]
+    fn a_hostile_model_is_refused_before_it_is_loaded() {
+        let Some(library) = test_model("libonnxruntime.so") else { return };
+        let runtime = OnnxRuntime::load(&library).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(folder.path().join("secret"), 1.5_f32.to_le_bytes()).unwrap();
+        // One output, and a weight behind it: dimensions, type, name, and where its data is.
+        let model = |dims: &[u8], about: &[u8]| {
+            let weight = [field(1, dims), vec![2 << 3, 1], field(8, b"w"), about.to_vec()].concat();
+            let node = [field(1, b"w"), field(2, b"y"), field(4, b"Identity")].concat();
+            let floats = field(2, &field(1, &[1 << 3, 1]));
+            let output = [field(1, b"y"), floats].concat();
+            let graph =
+                [field(1, &node), field(2, b"g"), field(5, &weight), field(12, &output)].concat();
+            // ir_version 8, opset 17.
+            [vec![1 << 3, 8], field(7, &graph), field(8, &[2 << 3, 17])].concat()
+        };
+        let entry = |key: &[u8], value: &[u8]| field(13, &[field(1, key), field(2, value)].concat());
+        let outside = [entry(b"location", b"../secret"), vec![14 << 3, 1]].concat();
+        let refused = |name: &str, bytes: &[u8]| {
+            let path = inside.join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let error = runtime.session(&path, NonZeroUsize::MIN).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Model, "{error}");
+            error.to_string()
+        };
+        assert!(refused("climbs.onnx", &model(&[1], &outside)).contains("another file"));
+        // 2^35 numbers, by its header.
+        let huge = [0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
+        assert!(refused("huge.onnx", &model(&huge, &field(9, &[0; 4]))).contains("too large"));
+        // The same with its data in the file is a model like any other.
+        let good = inside.join("good.onnx");
+        std::fs::write(&good, model(&[1], &field(9, &1.5_f32.to_le_bytes()))).unwrap();
+        assert_eq!(runtime.session(&good, NonZeroUsize::MIN).unwrap().outputs().len(), 1);
     }
 }

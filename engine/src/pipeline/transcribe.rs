@@ -8,7 +8,7 @@ use crate::library::{ContentId, Recipe, Record, refuse_same_file, sidecar};
 use crate::media::{Notice, SoundFormat};
 use crate::speech::journal::Journal;
 use crate::speech::setup::Speech;
-use crate::speech::subtitles::{LineRules, SubtitleFormat, read_json, write};
+use crate::speech::subtitles::{LineRules, LineWishes, SubtitleFormat, read_json, write};
 use crate::speech::transcribe::{OnPlace, TranscribeCounts, TranscribeSettings, Transcriber};
 use crate::speech::transcript::Transcript;
 use crate::time::Timestamp;
@@ -25,11 +25,17 @@ pub struct Transcribe {
     pub settings: TranscribeSettings,
     /// The formats to write, each as `NAME.EXTENSION`.
     pub formats: Vec<SubtitleFormat>,
+    /// What is wanted of their lines.
+    pub lines: LineWishes,
 }
 
 impl Default for Transcribe {
     fn default() -> Self {
-        Self { settings: TranscribeSettings::default(), formats: vec![SubtitleFormat::Srt] }
+        Self {
+            settings: TranscribeSettings::default(),
+            formats: vec![SubtitleFormat::Srt],
+            lines: LineWishes::default(),
+        }
     }
 }
 
@@ -45,11 +51,21 @@ pub struct Transcribed {
 }
 
 impl Transcribe {
-    pub(super) const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 2;
 
     fn recipe(&self, speech: &Speech, format: SubtitleFormat) -> Recipe {
         let identity = speech.identity(&self.settings);
-        Recipe::new("transcribe", Self::VERSION, &(identity, format.as_str()))
+        // Text that knows no lines stays as it is whatever is wanted of them.
+        let lines = format.has_lines().then_some(self.lines);
+        Recipe::new("transcribe", Self::VERSION, &(identity, format.as_str(), lines))
+    }
+
+    /// `transcript` in `format`, by the rules for its language and what is wanted of its lines.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn text(&self, transcript: &Transcript, format: SubtitleFormat) -> Result<String> {
+        write(transcript, format, &LineRules::for_language(&transcript.language).with(&self.lines))
     }
 
     /// The files that [`Transcribe::run`] writes.
@@ -162,10 +178,9 @@ impl Transcribe {
         content: Option<&ContentId>,
         speech: &Speech,
     ) -> Result<()> {
-        let rules = LineRules::for_language(&transcript.language);
         for format in formats {
             let key = content.map(|content| self.recipe(speech, *format).key(content));
-            let text = write(transcript, *format, &rules)?;
+            let text = self.text(transcript, *format)?;
             publish_file(&file(folder, name, *format), text.as_bytes(), &key.unwrap_or_default())?;
         }
         Ok(())

@@ -250,6 +250,7 @@ mod tests {
             span: Span { start: time(n), end: time(n + 1) },
             text: format!("{name} {n}"),
             language: if n % 10 == 0 { "de" } else { "en" }.into(),
+            language_probability: None,
             avg_logprob: -0.2,
             no_speech_prob: 0.0,
             doubt: None,

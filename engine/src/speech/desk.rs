@@ -284,26 +284,26 @@ fn work(shared: &Shared, recogniser: &dyn Recogniser) {
         drop(state);
         shared.answered.notify_all();
 
-        let answers = recognise(recogniser, &batch, &cancel);
-        for (job, answer) in batch.iter().zip(&answers) {
-            if let (Some(journal), Ok(found)) = (&job.journal, answer) {
-                journal.append(&job.key, found);
-            }
-        }
-        let mut state = shared.lock();
-        state.running.retain(|running| running.batch != number);
-        for (job, answer) in batch.into_iter().zip(answers) {
-            if let Some(place) = state.seats.get_mut(&job.seat) {
-                place.open = place.open.saturating_sub(1);
-                place.answers.push((job.ticket, answer));
-            }
-        }
-        drop(state);
-        shared.answered.notify_all();
+        recognise(recogniser, &batch, &cancel, &mut |job, answer| shared.answer(job, answer));
+        shared.lock().running.retain(|running| running.batch != number);
     }
 }
 
 impl Shared {
+    /// Writes down and passes on what came of `job`, while others of its batch may be worked on.
+    fn answer(&self, job: &Job, answer: Result<Recognised>) {
+        if let (Some(journal), Ok(found)) = (&job.journal, &answer) {
+            journal.append(&job.key, found);
+        }
+        let mut state = self.lock();
+        if let Some(place) = state.seats.get_mut(&job.seat) {
+            place.open = place.open.saturating_sub(1);
+            place.answers.push((job.ticket, answer));
+        }
+        drop(state);
+        self.answered.notify_all();
+    }
+
     fn is_full(&self, state: &State) -> bool {
         let samples: usize = state.queue.iter().map(|job| job.samples.len()).sum();
         state.queue.len() >= self.capacity.chunks || samples >= self.capacity.samples
@@ -347,36 +347,58 @@ fn next_batch(state: &mut State, most: Batch, now: Instant) -> Option<Vec<Job>> 
     Some(batch)
 }
 
-/// Runs a batch. One that fails is run again chunk by chunk, so that the others do not suffer.
+/// Runs a batch, with an answer for each job as soon as there is one. What a failure left is run
+/// again chunk by chunk, so that the others do not suffer.
 fn recognise(
     recogniser: &dyn Recogniser,
     batch: &[Job],
     cancel: &Cancel,
-) -> Vec<Result<Recognised>> {
-    let run = |jobs: &[Job]| -> Result<Vec<Recognised>> {
-        let chunks: Vec<Chunk<'_>> =
-            jobs.iter().map(|job| Chunk { samples: &job.samples }).collect();
-        let Some(first) = jobs.first() else { return Ok(Vec::new()) };
-        let done =
-            catch_unwind(AssertUnwindSafe(|| recogniser.recognise(&chunks, &first.wanted, cancel)));
-        let found = done.unwrap_or_else(|_| Err(broken("the recogniser panicked")))?;
-        if found.len() == jobs.len() {
-            Ok(found)
-        } else {
-            Err(broken("the recogniser lost a chunk"))
+    answer: &mut dyn FnMut(&Job, Result<Recognised>),
+) {
+    let all: Vec<&Job> = batch.iter().collect();
+    let Some((left, error)) = run(recogniser, &all, cancel, answer) else { return };
+    if let ([job], [_]) = (&*left, batch) {
+        return answer(job, Err(error));
+    }
+    for job in left {
+        let alone = [job];
+        let failed = match cancel.check(Stage::Transcribe) {
+            Ok(()) => run(recogniser, &alone, cancel, answer).map(|(_, error)| error),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            answer(job, Err(error));
+        }
+    }
+}
+
+/// Runs `jobs` together. Gives those that have no answer afterwards, and why.
+fn run<'a>(
+    recogniser: &dyn Recogniser,
+    jobs: &[&'a Job],
+    cancel: &Cancel,
+    answer: &mut dyn FnMut(&Job, Result<Recognised>),
+) -> Option<(Vec<&'a Job>, Error)> {
+    let chunks: Vec<Chunk<'_>> = jobs.iter().map(|job| Chunk { samples: &job.samples }).collect();
+    let wanted = &jobs.first()?.wanted;
+    let mut open = vec![true; jobs.len()];
+    let mut give = |at: usize, found| {
+        if let (Some(job), Some(open)) = (jobs.get(at), open.get_mut(at))
+            && std::mem::take(open)
+        {
+            answer(job, Ok(found));
         }
     };
-    match run(batch) {
-        Ok(found) => found.into_iter().map(Ok).collect(),
-        Err(error) if batch.len() == 1 => vec![Err(error)],
-        Err(_) => batch
-            .chunks(1)
-            .map(|job| {
-                cancel.check(Stage::Transcribe)?;
-                run(job)?.pop().ok_or_else(|| broken("the recogniser lost a chunk"))
-            })
-            .collect(),
-    }
+    let error = match catch_unwind(AssertUnwindSafe(|| {
+        recogniser.recognise(&chunks, wanted, cancel, &mut give)
+    })) {
+        Ok(Ok(())) => broken("the recogniser lost a chunk"),
+        Ok(Err(error)) => error,
+        Err(_) => broken("the recogniser panicked"),
+    };
+    let left: Vec<&Job> =
+        jobs.iter().zip(open).filter(|(_, open)| *open).map(|(job, _)| *job).collect();
+    (!left.is_empty()).then_some((left, error))
 }
 
 fn broken(what: &'static str) -> Error {

@@ -33,6 +33,27 @@ pub fn is_poor(
     improbable || compression_ratio > wanted.compression_threshold
 }
 
+/// How good a text with these measures is beside others of the same chunk, all of them poor: first
+/// whether it is probable, then whether it does not repeat itself, then how probable it is.
+///
+/// Not the other way round: prompts that repeat a sentence compress too well at every temperature
+/// until chance has made nonsense of them, which does not. (base, 750 s of prompts in a row: one
+/// chunk of such nonsense took whisper.cpp's error rate from 3.1 to 6.9 %.) Real loops are cut by
+/// [`super::guard`].
+pub fn rank(wanted: &Wanted, avg_logprob: f32, compression_ratio: f32) -> (bool, bool, f32) {
+    let probable = avg_logprob >= wanted.logprob_threshold;
+    (probable, compression_ratio <= wanted.compression_threshold, avg_logprob)
+}
+
+/// Whether two texts say much the same: apart from one place of at most a quarter of their tokens.
+/// What comes out again where chance had a hand in it is what was said, however poor it looks.
+pub fn agree<T: PartialEq>(a: &[T], b: &[T]) -> bool {
+    let same = |pair: &(&T, &T)| pair.0 == pair.1;
+    let front = a.iter().zip(b).take_while(same).count();
+    let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(same).count();
+    (front + back) * 4 >= a.len().max(b.len()) * 3
+}
+
 /// Whether a chunk with these measures is taken to hold no speech: nothing better comes of trying
 /// again.
 pub fn is_silence(wanted: &Wanted, avg_logprob: f32, no_speech_prob: f32) -> bool {
@@ -81,6 +102,30 @@ mod tests {
         // Silence is not tried again, unless its text is probable.
         assert!(!is_poor(&wanted, -1.1, 1.5, 0.7));
         assert!(is_poor(&wanted, -0.3, 2.5, 0.7));
+    }
+
+    #[test]
+    fn nonsense_is_no_better_than_what_was_said_twice() {
+        let wanted = Wanted::default();
+        // As measured: prompts that repeat themselves, a loop, what temperature 1 made of both.
+        let (said, looped, nonsense) = ((-0.2, 2.6), (-0.1, 9.0), (-2.4, 1.6));
+        let rank = |(logprob, ratio): (f32, f32)| rank(&wanted, logprob, ratio);
+        assert!(rank(said) > rank(nonsense) && rank(looped) > rank(nonsense));
+        // Of probable ones the one that does not repeat itself, and of nonsense the more probable.
+        assert!(rank((-0.9, 1.5)) > rank(looped));
+        assert!(rank((-1.4, 1.6)) > rank(nonsense));
+        assert!(rank(nonsense) > rank((f32::NAN, 9.0)));
+    }
+
+    #[test]
+    fn texts_agree_but_for_one_place() {
+        let text: Vec<u32> = (0..20).collect();
+        let mut other = text.clone();
+        other.splice(5..9, [90, 91]);
+        assert!(agree(&text, &text) && agree(&text, &other) && agree(&other, &text));
+        other[0] = 99;
+        assert!(!agree(&text, &other));
+        assert!(!agree(&text, &[]) && agree::<u32>(&[], &[]));
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct Cut {
 
 /// Looks at what was recognised of one chunk.
 ///
-/// - A chunk that is silence by [`is_silence`], and text that is no speech by its own account
-///   (`[Music]`, `♪`), is dropped.
+/// - A chunk that is silence by [`is_silence`], a piece that the recogniser takes for it, and text
+///   that is no speech by its own account (`[Music]`, `♪`), is dropped.
 /// - Where the same words follow each other again and again, once is kept. A chunk whose text
 ///   compresses too well after all temperatures, without such a place, is doubtful.
 /// - Text that the model itself finds improbable is doubtful.
@@ -46,7 +46,7 @@ pub fn judge(found: Recognised, wanted: &Wanted) -> (Vec<Kept>, Vec<Cut>) {
         if piece.text.trim().is_empty() {
             continue;
         }
-        if silent || is_no_speech(&piece.text) {
+        if silent || piece.silent || is_no_speech(&piece.text) {
             cuts.push(Cut { samples: piece.samples, text: piece.text, why: Doubt::NoSpeech });
         } else {
             pieces.push(piece);
@@ -76,11 +76,12 @@ pub fn judge(found: Recognised, wanted: &Wanted) -> (Vec<Kept>, Vec<Cut>) {
     (kept, cuts)
 }
 
-/// The mean log probability of all tokens.
+/// The mean log probability of all tokens, but for those that are known to be of silence.
 fn mean_logprob(pieces: &[Piece]) -> f32 {
+    let heard = || pieces.iter().filter(|piece| !piece.silent);
     let weight = |piece: &Piece| piece.tokens.len().max(1) as f32;
-    let all: f32 = pieces.iter().map(weight).sum();
-    let sum: f32 = pieces.iter().map(|piece| piece.avg_logprob * weight(piece)).sum();
+    let all: f32 = heard().map(weight).sum();
+    let sum: f32 = heard().map(|piece| piece.avg_logprob * weight(piece)).sum();
     if all > 0.0 { sum / all } else { f32::NEG_INFINITY }
 }
 
@@ -204,7 +205,14 @@ mod tests {
     use super::*;
 
     fn piece(text: &str, samples: Range<u32>) -> Piece {
-        Piece { samples, text: text.into(), tokens: vec![1; 4], avg_logprob: -0.3, words: vec![] }
+        Piece {
+            samples,
+            text: text.into(),
+            tokens: vec![1; 4],
+            avg_logprob: -0.3,
+            silent: false,
+            words: vec![],
+        }
     }
 
     fn found(pieces: Vec<Piece>) -> Recognised {
@@ -241,6 +249,13 @@ mod tests {
         // Probable text is not silence.
         quiet.pieces[0].avg_logprob = -0.2;
         assert_eq!(judge(quiet, &Wanted::default()).0.len(), 1);
+        // What the recogniser itself takes for silence goes alone, and weighs on nothing else.
+        let mut rest = found(vec![piece(" Good day.", 0..50), piece(" Thank you.", 50..100)]);
+        rest.no_speech_prob = 0.9;
+        (rest.pieces[1].silent, rest.pieces[1].avg_logprob) = (true, -9.0);
+        let (kept, cuts) = judge(rest, &Wanted::default());
+        assert_eq!(texts(&kept), ["Good day."]);
+        assert_eq!((cuts.len(), cuts[0].why, cuts[0].samples.clone()), (1, Doubt::NoSpeech, 50..100));
         for text in [" [Music]", "(upbeat music)", " ♪", "♪ ♪♪", " ...", "*sigh*", "【音楽】"]
         {
             let (kept, cuts) = judge(found(vec![piece(text, 0..9)]), &Wanted::default());

@@ -73,7 +73,7 @@ struct Writer {
 }
 
 impl Journal {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     /// Opens the journal at `path` for settings with `key`; what is there for others is emptied.
     /// `None` where it cannot be kept: it cannot be written, or another process holds it.
@@ -189,6 +189,7 @@ mod tests {
                 text: text.into(),
                 tokens: vec![50_364, 1],
                 avg_logprob: -0.314_159_27,
+                silent: false,
                 words: vec![PieceWord { samples: 3..16_000, text: text.into(), probability: 0.1 }],
             }],
         }

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod languages;
 pub mod onnx_whisper;
 mod place;
+pub mod prompt;
 pub mod recogniser;
 pub mod regions;
 pub mod setup;

@@ -169,7 +169,8 @@ mod tests {
     }
 
     fn piece(text: &str, samples: Range<u32>, words: Vec<PieceWord>) -> Piece {
-        Piece { samples, text: text.into(), tokens: vec![], avg_logprob: -0.1, words }
+        let (text, tokens) = (text.into(), Vec::new());
+        Piece { samples, text, tokens, avg_logprob: -0.1, silent: false, words }
     }
 
     #[test]

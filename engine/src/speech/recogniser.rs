@@ -1,8 +1,9 @@
 //! What every recogniser does: a batch of chunks in, text with times out.
 
 use crate::control::Cancel;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Samples per second of all sound in `speech`: mono, −1 to 1.
@@ -11,7 +12,8 @@ pub const SAMPLE_RATE: u32 = 16_000;
 /// The longest chunk a recogniser takes: Whisper's window of 30 s.
 pub const MAX_CHUNK_SAMPLES: usize = 30 * SAMPLE_RATE as usize;
 
-/// The best size of a batch. What a killed run loses is what it was working on: one of these.
+/// The best size of a batch. What a killed run loses is what it was working on: at most one of
+/// these, less the chunks whose text was given already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Chunks at most.
@@ -40,18 +42,50 @@ pub trait Recogniser: Send + Sync {
     /// How many threads may usefully call [`Recogniser::recognise`] at a time.
     fn callers(&self) -> usize;
 
-    /// Recognises `chunks`, one result for each in their order.
+    /// Recognises `chunks`. What each says goes to `give`, once, with its place among them, as soon
+    /// as it is known and so in any order.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Cancelled`] within a second of `cancel`; `Model` where the
-    /// weights do not fit the request (translation by an English-only model, say); `Limit` for a
-    /// chunk longer than [`MAX_CHUNK_SAMPLES`].
+    /// What was given before one is not touched by it.
+    ///
+    /// [`ErrorKind::Cancelled`] within a second of `cancel`; [`ErrorKind::Model`] where the weights
+    /// do not fit the request (translation by an English-only model, say);
+    /// [`ErrorKind::Unsupported`] for a language that there is not and a beam that is too wide;
+    /// [`ErrorKind::Limit`] for a chunk longer than [`MAX_CHUNK_SAMPLES`].
     fn recognise(
         &self,
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         cancel: &Cancel,
-    ) -> Result<Vec<Recognised>>;
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()>;
+}
+
+/// Refuses what no recogniser takes.
+pub(super) fn refuse(chunks: &[Chunk<'_>], wanted: &Wanted) -> Result<()> {
+    if let Search::Beam(width) = wanted.search
+        && !(2..=8).contains(&width)
+    {
+        let message = format!("a beam of {width}");
+        return Err(Error::new(ErrorKind::Unsupported, Stage::Transcribe, message)
+            .hint("give a width from 2 to 8"));
+    }
+    match chunks.iter().find(|chunk| chunk.samples.len() > MAX_CHUNK_SAMPLES) {
+        None => Ok(()),
+        Some(chunk) => {
+            let message = format!("a chunk of {} samples: 30 s is the most", chunk.samples.len());
+            Err(Error::new(ErrorKind::Limit, Stage::Transcribe, message))
+        }
+    }
+}
+
+/// `samples` with silence in the place of what is no number: one infinity, and all else is nothing
+/// beside it.
+pub(super) fn finite(samples: &[f32]) -> Cow<'_, [f32]> {
+    if samples.iter().all(|sample| sample.is_finite()) {
+        return Cow::Borrowed(samples);
+    }
+    samples.iter().map(|sample| if sample.is_finite() { *sample } else { 0.0 }).collect()
 }
 
 /// One stretch of speech, at most [`MAX_CHUNK_SAMPLES`] long.
@@ -147,6 +181,9 @@ pub struct Piece {
     pub tokens: Vec<u32>,
     /// Mean natural-log probability of its tokens.
     pub avg_logprob: f32,
+    /// Whether the recogniser takes the stretch that it comes from for silence
+    /// ([`super::fallback::is_silence`]): what it wrote there is to be told, and not to be believed.
+    pub silent: bool,
     /// Its words, where asked for.
     pub words: Vec<PieceWord>,
 }
@@ -161,3 +198,6 @@ pub struct PieceWord {
     /// Mean probability of its tokens, 0 to 1.
     pub probability: f32,
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,7 +1,7 @@
 //! Where models are and how they are run: loaded once, when first needed, and shared by all
 //! inputs.
 
-use super::chunks::Chunker;
+use super::chunks::{ChunkOptions, Chunker};
 use super::desk::Desk;
 use super::onnx_whisper::OnnxWhisper;
 use super::recogniser::Recogniser;
@@ -55,6 +55,15 @@ impl SpeechEngine {
         match self {
             Self::WhisperCpp => "whisper.cpp",
             Self::OnnxRuntime => "onnxruntime",
+        }
+    }
+
+    /// How speech is best cut for it. whisper.cpp pays for 30 s of encoder whatever a chunk's length,
+    /// so its chunks are filled up across pauses of any length.
+    pub fn chunks(self) -> ChunkOptions {
+        match self {
+            Self::WhisperCpp => ChunkOptions { break_gap_ms: 30_000, ..ChunkOptions::default() },
+            Self::OnnxRuntime => ChunkOptions::default(),
         }
     }
 }

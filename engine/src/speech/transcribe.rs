@@ -333,6 +333,7 @@ impl Text {
                 span: place::span(&samples),
                 text,
                 language: language.clone(),
+                language_probability: sure as f32,
                 words,
                 tokens: kept.piece.tokens,
                 avg_logprob: kept.piece.avg_logprob,

@@ -38,6 +38,9 @@ pub struct Segment {
     pub text: String,
     /// Its language, as [`Transcript::language`].
     pub language: String,
+    /// How sure that is, 0 to 1: the model's probability for it in the segment's chunk; 1 where the
+    /// caller named it.
+    pub language_probability: f32,
     /// Its words in order; empty where none were asked for.
     pub words: Vec<Word>,
     /// The model's tokens, timestamp tokens included.

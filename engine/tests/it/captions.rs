@@ -714,6 +714,7 @@ fn said(text: &str) -> Transcript {
         span: Span::new(Timestamp::ZERO, end).unwrap(),
         text: text.to_owned(),
         language: "en".into(),
+        language_probability: 1.0,
         words,
         tokens: Vec::new(),
         avg_logprob: -0.1,

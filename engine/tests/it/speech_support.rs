@@ -1,13 +1,8 @@
 //! What tests of speech share: models that have been pulled, and speech to recognise.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-/// A file of the model store that tests share (`target/models`), if it has been pulled.
-pub fn model(name: &str) -> Option<PathBuf> {
-    let store = std::fs::read_dir(rushes_fixtures::workspace().join("target/models")).ok()?;
-    store.flatten().map(|artefact| artefact.path().join(name)).find(|path| path.is_file())
-}
+pub use rushes_fixtures::model;
 
 /// "And so my fellow Americans ...", 11 s at 16 kHz.
 pub fn jfk() -> Option<Vec<f32>> {

@@ -41,7 +41,9 @@ fn words_are_found_where_they_are_in_the_file() {
     let mut found_at = Vec::new();
     for chunk in &chunks {
         let batch = [Chunk { samples: &chunk.samples }];
-        let found = whisper.recognise(&batch, &wanted, &Cancel::new()).unwrap();
+        let mut found = Vec::new();
+        let mut give = |_, recognised| found.push(recognised);
+        whisper.recognise(&batch, &wanted, &Cancel::new(), &mut give).unwrap();
         for word in found.iter().flat_map(|f| &f.pieces).flat_map(|p| &p.words) {
             let samples = chunk.clock.range(u64::from(word.samples.start)..word.samples.end.into());
             if word.text.contains("Americans") {

@@ -31,7 +31,6 @@ manifests! {
     "two-cities"
     "whisper-base"
     "whisper-base-q8"
-    "whisper-base-q8-onnx"
     "whisper-base.en"
     "whisper-large-v3"
     "whisper-large-v3-turbo"
@@ -39,10 +38,8 @@ manifests! {
     "whisper-medium.en"
     "whisper-small"
     "whisper-small-q8"
-    "whisper-small-q8-onnx"
     "whisper-small.en"
     "whisper-tiny"
     "whisper-tiny-q8"
-    "whisper-tiny-q8-onnx"
     "whisper-tiny.en"
 }

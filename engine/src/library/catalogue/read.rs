@@ -108,7 +108,7 @@ impl Catalogue {
             let sql = format!("SELECT {SEGMENT}, media_id FROM segments WHERE id = ?1");
             let found = db
                 .prepare_cached(&sql)?
-                .query_row([id], |row| Ok((row.get::<_, i64>(10)?, segment(row)?)))
+                .query_row([id], |row| Ok((row.get::<_, i64>(11)?, segment(row)?)))
                 .optional()?;
             let Some((media, mut stored)) = found else { return Ok(None) };
             let sql = format!("SELECT {WORD} FROM words WHERE segment_id = ?1 ORDER BY n");
@@ -340,13 +340,14 @@ fn embedding(row: &Row<'_>) -> rusqlite::Result<Stored<EmbeddingRow>> {
 }
 
 const SEGMENT: &str = "id, start_ticks, start_base, end_ticks, end_base, text, language, \
-                       avg_logprob, no_speech_prob, doubt";
+                       avg_logprob, no_speech_prob, doubt, language_probability";
 
 fn segment(row: &Row<'_>) -> rusqlite::Result<Stored<SegmentRow>> {
     let segment = SegmentRow {
         span: span(row, 1)?,
         text: row.get(5)?,
         language: row.get(6)?,
+        language_probability: row.get(10)?,
         avg_logprob: row.get(7)?,
         no_speech_prob: row.get(8)?,
         doubt: row.get(9)?,

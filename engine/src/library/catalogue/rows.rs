@@ -63,6 +63,8 @@ pub struct SegmentRow {
     pub text: String,
     /// Its language (ISO 639).
     pub language: String,
+    /// How sure that is, 0 to 1; unknown where it was stored before this was kept.
+    pub language_probability: Option<f32>,
     /// Mean natural-log probability of its tokens.
     pub avg_logprob: f32,
     /// Probability that nobody speaks there.

@@ -13,8 +13,12 @@ use std::path::{Path, PathBuf};
 const APPLICATION: i32 = 0x5255_5348;
 
 /// What each version adds to the one before. A step that was released is never changed.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// Where the copy of a file of `version` goes before it is changed.
 pub(super) fn backup_path(file: &Path, version: usize) -> PathBuf {
@@ -135,12 +139,16 @@ mod tests {
         let old = "INSERT INTO media VALUES (1, zeroblob(32), 1, 'a', 'a', 1);
             INSERT INTO runs VALUES (1, 1, 'frames', 'done', zeroblob(32), '', 1, 1, '', '', NULL);
             INSERT INTO frames VALUES (1, 1, 1, NULL, 0, 5, 1, NULL, NULL, 5, 1, 64, 36, 'f.jpg');
-            INSERT INTO frame_texts VALUES (1, 1, 1, 1, 'price list', 0.5, 0, 0, 1, 1)";
+            INSERT INTO frame_texts VALUES (1, 1, 1, 1, 'price list', 0.5, 0, 0, 1, 1);
+            INSERT INTO transcripts VALUES (1, 1, 1, 'en', 0.5, 0, 'm', 'e', 1);
+            INSERT INTO segments VALUES (1, 1, 1, 0, 0, 1, 1, 1, 'said', 'en', -0.5, 0.5, NULL)";
         open(&file).execute_batch(old).unwrap();
         migrate(&mut open(&file), &file, STEPS).unwrap();
         let db = open(&file);
         let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).unwrap() };
         assert_eq!(count("SELECT count(*) FROM frames WHERE pts = 5 AND from_ticks IS NULL"), 1);
+        let spoken = "segments WHERE text = 'said' AND language_probability IS NULL";
+        assert_eq!(count(&format!("SELECT count(*) FROM {spoken}")), 1);
         let found = "frame_texts_fts MATCH 'price' AND until_base IS NULL";
         let texts = "frame_texts t JOIN frame_texts_fts f ON f.rowid = t.id";
         assert_eq!(count(&format!("SELECT count(*) FROM {texts} WHERE {found}")), 1);

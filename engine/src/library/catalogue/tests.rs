@@ -50,6 +50,7 @@ fn segment(n: i64, text: &str) -> SegmentRow {
         span: span(n, n + 1),
         text: text.into(),
         language: "en".into(),
+        language_probability: Some(0.75),
         avg_logprob: -0.25,
         no_speech_prob: 0.125,
         doubt: None,

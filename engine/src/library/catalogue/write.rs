@@ -127,7 +127,8 @@ fn transcript(
         ])?;
     let id = db.last_insert_rowid();
     let mut segment = db.prepare_cached(
-        "INSERT INTO segments VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO segments VALUES \
+         (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     let mut word =
         db.prepare_cached("INSERT INTO words VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
@@ -147,7 +148,8 @@ fn transcript(
             row.language,
             row.avg_logprob,
             row.no_speech_prob,
-            row.doubt
+            row.doubt,
+            row.language_probability
         ];
         let segment = segment.insert(values)?;
         for (n, row) in row.words.iter().enumerate() {

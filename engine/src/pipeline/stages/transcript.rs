@@ -25,7 +25,8 @@ pub(in crate::pipeline) struct Transcription<'s>(pub &'s WithSpeech);
 
 impl Transcription<'_> {
     fn job(&self) -> Transcribe {
-        Transcribe { settings: self.0.settings.clone(), formats: FORMATS.to_vec() }
+        let settings = self.0.settings.clone();
+        Transcribe { settings, formats: FORMATS.to_vec(), ..Transcribe::default() }
     }
 }
 
@@ -143,6 +144,7 @@ fn segment(segment: Segment) -> SegmentRow {
         span: segment.span,
         text: segment.text,
         language: segment.language,
+        language_probability: Some(segment.language_probability),
         avg_logprob: segment.avg_logprob,
         no_speech_prob: segment.no_speech_prob,
         doubt,

@@ -60,7 +60,8 @@ impl Recogniser for Echo {
         chunks: &[Chunk<'_>],
         _: &Wanted,
         cancel: &Cancel,
-    ) -> Result<Vec<Recognised>> {
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()> {
         while !self.open.load(Ordering::SeqCst) {
             if cancel.is_cancelled() {
                 self.cancelled.fetch_add(1, Ordering::SeqCst);
@@ -70,8 +71,11 @@ impl Recogniser for Echo {
         }
         let lengths: Vec<usize> = chunks.iter().map(|chunk| chunk.samples.len()).collect();
         self.batches.lock().unwrap().push(lengths.clone());
-        assert!(!lengths.contains(&13), "an unlucky number");
-        Ok(lengths.iter().map(|length| found(length.to_string())).collect())
+        for (at, length) in lengths.iter().enumerate() {
+            assert_ne!(*length, 13, "an unlucky number");
+            give(at, found(length.to_string()));
+        }
+        Ok(())
     }
 }
 
@@ -208,7 +212,8 @@ fn who_leaves_takes_its_chunks_along() {
 
 #[test]
 fn a_panic_costs_only_the_chunk_that_caused_it() {
-    let desk = Desk::new(Echo::new(3, 1)).unwrap();
+    let echo = Echo::new(3, 1);
+    let desk = Desk::new(echo.clone()).unwrap();
     let wanted = Arc::new(Wanted::default());
     let mut seat = desk.seat(None, &Cancel::new());
     for length in [12, 13, 14] {
@@ -222,6 +227,67 @@ fn a_panic_costs_only_the_chunk_that_caused_it() {
     assert_eq!(answers[0].1.as_ref().unwrap().language, "12");
     assert_eq!(answers[1].1.as_ref().unwrap_err().kind(), ErrorKind::Internal);
     assert_eq!(answers[2].1.as_ref().unwrap().language, "14");
+    // What was given before the panic was not asked for again.
+    assert_eq!(echo.batches(), [vec![12, 13, 14], vec![13], vec![14]]);
+}
+
+/// Gives the last chunk of a batch at once, and the others when it is let go on.
+struct LastFirst(AtomicBool);
+
+impl Recogniser for LastFirst {
+    fn model(&self) -> &str {
+        "last first"
+    }
+
+    fn engine(&self) -> &'static str {
+        "test"
+    }
+
+    fn batch(&self) -> Batch {
+        Batch { chunks: 3, samples: usize::MAX }
+    }
+
+    fn callers(&self) -> usize {
+        1
+    }
+
+    fn recognise(
+        &self,
+        chunks: &[Chunk<'_>],
+        _: &Wanted,
+        cancel: &Cancel,
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()> {
+        give(chunks.len() - 1, found("last".into()));
+        while !self.0.load(Ordering::SeqCst) {
+            cancel.check(Stage::Transcribe)?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (0..chunks.len() - 1).for_each(|at| give(at, found("other".into())));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_chunk_is_answered_and_kept_while_others_of_its_batch_are_worked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let journal = Arc::new(Journal::open(&path, "k").unwrap());
+    let recogniser = Arc::new(LastFirst(AtomicBool::new(false)));
+    let desk = Desk::new(recogniser.clone()).unwrap();
+    let wanted = Arc::new(Wanted::default());
+    let mut seat = desk.seat(Some(journal), &Cancel::new());
+    for length in [7, 8, 9] {
+        submit(&mut seat, length, &wanted);
+    }
+    let first = seat.wait().unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!((first[0].0, &*first[0].1.as_ref().unwrap().language), (2, "last"));
+    // The file as a kill would leave it now: a head and one line.
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+    recogniser.0.store(true, Ordering::SeqCst);
+    assert_eq!(all(&mut seat).len(), 2);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
 }
 
 #[test]

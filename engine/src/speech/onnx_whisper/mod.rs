@@ -18,10 +18,12 @@ mod search;
 mod tokens;
 mod weights;
 
-use super::fallback::{compression_ratio, is_poor, is_silence};
+use super::fallback::{agree, compression_ratio, is_poor, is_silence, rank};
 use super::recogniser::{
-    Batch, Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted,
+    Batch, Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted, finite,
+    refuse,
 };
+use super::{languages, prompt};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::onnx::runtime::{OnnxRuntime, run_failed};
@@ -43,11 +45,9 @@ use tokens::{TICK_SAMPLES, Tokens};
 
 /// Chunks decoded together at most.
 const BATCH: usize = 8;
-/// Samples of them together, 2 min: what was heard takes memory, 9 MB for 30 s with tiny.
+/// Samples of them together with tiny, 2 min. What was heard takes memory, 9 MB for 30 s, and is
+/// lost where the process is killed: two to four seconds of work.
 const BATCH_SAMPLES: usize = 120 * 16_000;
-
-/// Tokens of a prompt at most: half of the decoder's context.
-const MOST_PROMPT: usize = 223;
 
 /// Hypotheses drawn at temperatures above 0, as OpenAI's `best_of`.
 const DRAWN: usize = 5;
@@ -57,6 +57,23 @@ const DRAWN: usize = 5;
 const LEAST_REST: usize = 16_000;
 /// What a text must have covered for that, so that it comes to an end: 0.5 s.
 const LEAST_PROGRESS: usize = 8_000;
+
+/// What an attempt at a chunk came to.
+#[derive(Clone, Debug, Default)]
+struct Tried {
+    found: Found,
+    /// Its compression ratio.
+    ratio: f32,
+    temperature: f32,
+}
+
+impl Tried {
+    /// Of two poor results: one that came to its end, and then by [`rank`].
+    fn is_better_than(&self, before: &Self, wanted: &Wanted) -> bool {
+        let rank = |t: &Self| (t.found.ended, rank(wanted, t.found.mean(), t.ratio));
+        rank(self) > rank(before)
+    }
+}
 
 /// Languages are found by the decoder's first token.
 #[derive(Clone, Debug)]
@@ -122,46 +139,34 @@ impl OnnxWhisper {
         })
     }
 
-    /// The prompt's tokens: what was said before, and words to expect.
+    /// What stands before the start: words to expect and text to go on from.
     fn before(&self, wanted: &Wanted) -> Vec<u32> {
-        let mut text = wanted.hotwords.join(", ");
-        if let Some(prompt) = &wanted.prompt {
-            text.push(' ');
-            text.push_str(prompt.trim());
-        }
-        let text = text.trim();
-        if text.is_empty() {
-            return Vec::new();
-        }
-        let tokens = self.tokens.encode(&format!(" {text}"));
-        let from = tokens.len().saturating_sub(MOST_PROMPT);
-        [&[self.tokens.previous()], &tokens[from..]].concat()
+        let spell = |text: &str| Ok::<_, std::convert::Infallible>(self.tokens.encode(text));
+        let Ok(tokens) = prompt::before(wanted, spell);
+        if tokens.is_empty() { tokens } else { [&[self.tokens.previous()], &*tokens].concat() }
     }
 
+    /// The token of the language that is given, if it and the task are for this model.
     fn check(&self, wanted: &Wanted) -> Result<Option<u32>> {
-        let unsupported = |message: String, hint: &'static str| {
-            Error::new(ErrorKind::Unsupported, Stage::Transcribe, message).hint(hint)
+        let misfit = |what: String| {
+            let message = format!("model {} {what}", self.name);
+            Error::new(ErrorKind::Model, Stage::Transcribe, message)
+                .hint("choose a multilingual model, such as whisper-small")
         };
         if wanted.translate && !self.tokens.is_multilingual() {
-            return Err(unsupported(
-                format!("{} knows English only and cannot translate", self.name),
-                "use a model without `.en`",
-            ));
+            return Err(misfit("knows English only and cannot translate".into()));
         }
-        let Some(code) = &wanted.language else { return Ok(None) };
-        let token = self.tokens.language(code).ok_or_else(|| {
-            unsupported(
-                format!("{} does not know the language `{code}`", self.name),
-                "give an ISO 639 code such as `en` or `de`, or leave it out",
-            )
+        let Some(language) = &wanted.language else { return Ok(None) };
+        let code = languages::code(language).ok_or_else(|| {
+            let message = format!("language `{language}` is unknown");
+            Error::new(ErrorKind::Unsupported, Stage::Transcribe, message)
+                .hint("give an ISO 639 code such as `en` or `de`, or leave it out")
         })?;
-        if !self.tokens.is_multilingual() && code != "en" {
-            return Err(unsupported(
-                format!("{} knows English only", self.name),
-                "use a model without `.en`",
-            ));
+        let token = self.tokens.language(code);
+        match token.filter(|_| self.tokens.is_multilingual() || code == "en") {
+            Some(token) => Ok(Some(token)),
+            None => Err(misfit(format!("does not know language `{language}`"))),
         }
-        Ok(Some(token))
     }
 
     /// Recognises all of `chunks`. Where a text ends well before its chunk does, the model has left
@@ -174,34 +179,47 @@ impl OnnxWhisper {
         wanted: &Wanted,
         language: Option<u32>,
         runs: &Runs<'_>,
-    ) -> ort::Result<Vec<Recognised>> {
-        let mut whole: Vec<Option<Recognised>> = vec![None; chunks.len()];
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> ort::Result<()> {
+        let mut begun: Vec<Option<Recognised>> = vec![None; chunks.len()];
         let mut waiting: Vec<(usize, usize)> = (0..chunks.len()).map(|at| (at, 0)).collect();
         while !waiting.is_empty() {
             let mut left = Vec::new();
-            for batch in batches(&waiting, |(at, from)| chunks[at].samples.len() - from) {
+            for batch in batches(&waiting, self.batch(), |(at, from)| chunks[at].samples.len() - from)
+            {
                 let parts: Vec<Chunk<'_>> = batch
                     .iter()
                     .map(|&(at, from)| Chunk { samples: &chunks[at].samples[from..] })
                     .collect();
-                let parts = self.recognise_with(graphs, &parts, wanted, language, runs)?;
-                for (&(at, from), part) in batch.iter().zip(parts) {
-                    let end = part.pieces.last().map(|piece| piece.samples.end as usize);
-                    if let Some(end) = end
-                        && end >= LEAST_PROGRESS
-                        && chunks[at].samples.len() - from - end >= LEAST_REST
-                    {
-                        left.push((at, from + end));
+                let mut take = |part: usize, found: Recognised| {
+                    let (at, from) = batch[part];
+                    // Nothing more is asked of what is silent.
+                    let last = found.pieces.last().filter(|piece| !piece.silent);
+                    let rest = last.map(|piece| piece.samples.end as usize).filter(|end| {
+                        *end >= LEAST_PROGRESS && chunks[at].samples.len() - from - end >= LEAST_REST
+                    });
+                    let whole = match begun[at].take() {
+                        Some(mut whole) => {
+                            append(&mut whole, found, from);
+                            whole
+                        }
+                        None => found,
+                    };
+                    match rest {
+                        Some(end) => {
+                            left.push((at, from + end));
+                            begun[at] = Some(whole);
+                        }
+                        None => give(at, whole),
                     }
-                    match &mut whole[at] {
-                        Some(whole) => append(whole, part, from),
-                        none => *none = Some(part),
-                    }
-                }
+                };
+                self.recognise_with(graphs, &parts, wanted, language, runs, &mut take)?;
             }
+            // In the chunks' order, whichever was finished first.
+            left.sort_unstable();
             waiting = left;
         }
-        Ok(whole.into_iter().flatten().collect())
+        Ok(())
     }
 
     fn recognise_with(
@@ -211,7 +229,8 @@ impl OnnxWhisper {
         wanted: &Wanted,
         language: Option<u32>,
         runs: &Runs<'_>,
-    ) -> ort::Result<Vec<Recognised>> {
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> ort::Result<()> {
         let Graphs { encoder, decoder, aligner, .. } = graphs;
         let mut heard = Vec::with_capacity(chunks.len());
         for chunk in chunks {
@@ -225,9 +244,33 @@ impl OnnxWhisper {
             spoken.iter().map(|spoken| self.prompt(&before, spoken, wanted)).collect();
         let first = match wanted.search {
             Search::Greedy => Choice::Best,
-            Search::Beam(beams) => Choice::Beams(usize::from(beams.clamp(1, 8))),
+            Search::Beam(beams) => Choice::Beams(usize::from(beams)),
         };
-        let mut results: Vec<Option<(Found, f32, f32)>> = vec![None; chunks.len()];
+        let mut finish = |at: usize, heard: &Arc<Heard>, tried: Tried| -> ort::Result<()> {
+            let samples = chunks[at].samples;
+            let silent = is_silence(wanted, tried.found.mean(), no_speech[at]);
+            let mut pieces = self.pieces(&tried.found, samples.len(), silent);
+            let language = self.tokens.language_code(spoken[at].token);
+            if let (true, false, Some(aligner)) = (wanted.words, silent, aligner.as_mut()) {
+                let text: Vec<(u32, f32)> =
+                    pieces.iter().flat_map(|(_, text)| text.iter().copied()).collect();
+                let start = &prompts[at][before.len()..];
+                let timed = aligner.align(&self.tokens, heard, start, &text, runs)?;
+                align::give_words(&mut pieces, timed, language, samples);
+            }
+            let recognised = Recognised {
+                language: language.to_owned(),
+                language_probability: spoken[at].probability,
+                no_speech_prob: no_speech[at],
+                temperature: tried.temperature,
+                compression_ratio: tried.ratio,
+                pieces: pieces.into_iter().map(|(piece, _)| piece).collect(),
+            };
+            give(at, recognised);
+            Ok(())
+        };
+
+        let mut best: Vec<Option<Tried>> = vec![None; chunks.len()];
         let mut waiting: Vec<usize> = (0..chunks.len()).collect();
         // A poor result is tried again with the whole window before chance is given a hand.
         let mut temperatures = wanted.temperatures.iter().copied();
@@ -248,53 +291,36 @@ impl OnnxWhisper {
                 if temperature > 0.0 { Choice::Drawn { temperature, of: DRAWN } } else { first };
             let begun: Vec<Begun<'_>> =
                 now.iter().map(|&at| Begun { heard: &heard[at], prompt: &prompts[at] }).collect();
-            let found = search(decoder, &self.tokens, &begun, listened.take(), choice, runs)?;
-            for (&at, found) in now.iter().zip(found) {
+            let mut judge = |row: usize, found: Found| -> ort::Result<()> {
+                let at = now[row];
                 let ratio = compression_ratio(&self.tokens.text(&found.tokens));
-                let bad = !found.ended || is_poor(wanted, found.mean(), ratio, no_speech[at]);
+                let tried = Tried { found, ratio, temperature };
+                let bad = !tried.found.ended
+                    || is_poor(wanted, tried.found.mean(), ratio, no_speech[at]);
+                let before = best[at].as_ref();
                 let again = temperature > 0.0
-                    && found.ended
-                    && results[at].as_ref().is_some_and(|(before, ..)| found.is_like(before));
+                    && tried.found.ended
+                    && before.is_some_and(|before| agree(&tried.found.tokens, &before.found.tokens));
+                if !bad || before.is_none_or(|before| tried.is_better_than(before, wanted)) {
+                    best[at] = Some(tried);
+                }
                 if bad && !again {
                     poor.push(at);
+                    return Ok(());
                 }
-                let better = results[at].as_ref().is_none_or(|(before, ratio_before, _)| {
-                    !bad || (ratio, -found.mean()) < (*ratio_before, -before.mean())
-                });
-                if better {
-                    results[at] = Some((found, ratio, temperature));
-                }
-            }
+                finish(at, &heard[at], best[at].take().unwrap_or_default())
+            };
+            search(decoder, &self.tokens, &begun, listened.take(), choice, runs, &mut judge)?;
+            poor.sort_unstable();
             waiting = poor;
             if waiting.is_empty() {
                 break;
             }
         }
-
-        let mut recognised = Vec::with_capacity(chunks.len());
-        for (at, chunk) in chunks.iter().enumerate() {
-            let (found, ratio, temperature) = results[at].take().unwrap_or_default();
-            let silent = is_silence(wanted, found.mean(), no_speech[at]);
-            let mut pieces =
-                if silent { Vec::new() } else { self.pieces(&found, chunk.samples.len()) };
-            let language = self.tokens.language_code(spoken[at].token);
-            if let (true, Some(aligner)) = (wanted.words, aligner.as_mut()) {
-                let text: Vec<(u32, f32)> =
-                    pieces.iter().flat_map(|(_, text)| text.iter().copied()).collect();
-                let start = &prompts[at][before.len()..];
-                let timed = aligner.align(&self.tokens, &heard[at], start, &text, runs)?;
-                align::give_words(&mut pieces, timed, language, chunk.samples);
-            }
-            recognised.push(Recognised {
-                language: language.to_owned(),
-                language_probability: spoken[at].probability,
-                no_speech_prob: no_speech[at],
-                temperature,
-                compression_ratio: ratio,
-                pieces: pieces.into_iter().map(|(piece, _)| piece).collect(),
-            });
+        for at in waiting {
+            finish(at, &heard[at], best[at].take().unwrap_or_default())?;
         }
-        Ok(recognised)
+        Ok(())
     }
 
     /// What language each chunk is in, how likely nobody speaks in it, and the decoder's memory with
@@ -358,7 +384,12 @@ impl OnnxWhisper {
 
     /// What was found, cut at its timestamps, with the text tokens of each piece and their
     /// probabilities.
-    fn pieces(&self, found: &Found, samples: usize) -> Vec<(Piece, Vec<(u32, f32)>)> {
+    fn pieces(
+        &self,
+        found: &Found,
+        samples: usize,
+        silent: bool,
+    ) -> Vec<(Piece, Vec<(u32, f32)>)> {
         let stamps = self.tokens.timestamps();
         let end = u32::try_from(samples).unwrap_or(u32::MAX);
         let mut pieces = Vec::new();
@@ -377,8 +408,14 @@ impl OnnxWhisper {
                 let mean = logprobs.iter().sum::<f32>() / logprobs.len().max(1) as f32;
                 let samples = start.min(end)..stop.min(end).max(start.min(end));
                 let tokens = std::mem::take(tokens);
-                let piece =
-                    Piece { samples, text: words, tokens, avg_logprob: mean, words: Vec::new() };
+                let piece = Piece {
+                    samples,
+                    text: words,
+                    tokens,
+                    avg_logprob: mean,
+                    silent,
+                    words: Vec::new(),
+                };
                 pieces.push((piece, text));
             }
             tokens.clear();
@@ -410,7 +447,7 @@ impl Recogniser for OnnxWhisper {
     }
 
     fn batch(&self) -> Batch {
-        Batch { chunks: BATCH, samples: BATCH_SAMPLES }
+        batch_of(&self.shape)
     }
 
     fn callers(&self) -> usize {
@@ -422,15 +459,12 @@ impl Recogniser for OnnxWhisper {
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         cancel: &Cancel,
-    ) -> Result<Vec<Recognised>> {
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()> {
+        refuse(chunks, wanted)?;
         let language = self.check(wanted)?;
-        if chunks.iter().any(|chunk| chunk.samples.len() > MAX_CHUNK_SAMPLES) {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                Stage::Transcribe,
-                "a chunk is longer than 30 s",
-            ));
-        }
+        let numbers: Vec<_> = chunks.iter().map(|chunk| finite(chunk.samples)).collect();
+        let chunks: Vec<Chunk<'_>> = numbers.iter().map(|samples| Chunk { samples }).collect();
         let mut graphs = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         cancel.check(Stage::Transcribe)?;
         if wanted.words && graphs.aligner.is_none() {
@@ -444,6 +478,8 @@ impl Recogniser for OnnxWhisper {
         let run = RunOptions::new().map_err(|e| run_failed(&e, &self.path))?;
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            // Also where `give` panics: the scope waits for the thread below.
+            let _over = Over(&over);
             // A run of a large model takes longer than anyone waits for Ctrl-C.
             scope.spawn(|| {
                 while !over.load(Ordering::Acquire) {
@@ -454,23 +490,47 @@ impl Recogniser for OnnxWhisper {
                     std::thread::park_timeout(Duration::from_millis(50));
                 }
             });
-            let recognised = Runs::new(&run, &self.shape, cancel)
-                .and_then(|runs| self.recognise_all(&mut graphs, chunks, wanted, language, &runs));
-            over.store(true, Ordering::Release);
+            let done = Runs::new(&run, &self.shape, cancel).and_then(|runs| {
+                self.recognise_all(&mut graphs, &chunks, wanted, language, &runs, give)
+            });
+            // What is done is done, also where somebody lost patience at the last moment.
+            if done.is_ok() {
+                return Ok(());
+            }
             cancel.check(Stage::Transcribe)?;
-            recognised.map_err(|error| run_failed(&error, &self.path))
+            done.map_err(|error| run_failed(&error, &self.path))
         })
     }
 }
 
-/// Cuts `waiting` into batches of at most [`BATCH`] and [`BATCH_SAMPLES`] (or of one).
-fn batches<T: Copy>(mut waiting: &[T], samples: impl Fn(T) -> usize) -> Vec<&[T]> {
+/// Says that it is over when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What a model of `shape` works on at once: as much sound as takes it about as long as tiny takes
+/// for 2 min, but for one chunk, so that what a kill loses stays a matter of seconds.
+fn batch_of(shape: &WhisperShape) -> Batch {
+    // Work goes with the blocks and the square of their width.
+    let work = |layers: u32, state: u32| u64::from(layers) * u64::from(state) * u64::from(state);
+    let all = work(shape.audio_layers, shape.audio_state) + work(shape.text_layers, shape.text_state);
+    let tiny = 2 * work(4, 384);
+    let samples = BATCH_SAMPLES as u64 * tiny / all.max(tiny);
+    Batch { chunks: BATCH, samples: (samples as usize).max(MAX_CHUNK_SAMPLES) }
+}
+
+/// Cuts `waiting` into batches of at most the size of `most` (or of one).
+fn batches<T: Copy>(mut waiting: &[T], most: Batch, samples: impl Fn(T) -> usize) -> Vec<&[T]> {
     let mut batches = Vec::new();
     while !waiting.is_empty() {
         let mut sum = 0;
-        let fit = waiting.iter().take(BATCH).take_while(|one| {
+        let fit = waiting.iter().take(most.chunks).take_while(|one| {
             sum += samples(**one);
-            sum <= BATCH_SAMPLES
+            sum <= most.samples
         });
         let (batch, rest) = waiting.split_at(fit.count().max(1));
         batches.push(batch);

@@ -29,16 +29,6 @@ impl Found {
     pub(super) fn mean(&self) -> f32 {
         self.sum / (self.tokens.len() + 1) as f32
     }
-
-    /// Whether it says much the same as `other`: apart from one place of at most a quarter of it.
-    /// What comes out again where chance had a hand in it is what was said, however poor it looks.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        let (a, b) = (&self.tokens, &other.tokens);
-        let same = |n: &(&u32, &u32)| n.0 == n.1;
-        let front = a.iter().zip(b).take_while(same).count();
-        let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(same).count();
-        (front + back) * 4 >= a.len().max(b.len()) * 3
-    }
 }
 
 /// How tokens are chosen.
@@ -66,8 +56,8 @@ struct Row {
     found: Found,
 }
 
-/// The most probable text of each chunk. All prompts are of one length; `listened` remembers the
-/// beginning of them, if it was written before.
+/// Finds the most probable text of each chunk, and tells `finish` as soon as it is found. All prompts
+/// are of one length; `listened` remembers the beginning of them, if it was written before.
 pub(super) fn search(
     decoder: &mut Decoder,
     tokens: &Tokens,
@@ -75,7 +65,8 @@ pub(super) fn search(
     listened: Option<Memory>,
     choice: Choice,
     runs: &Runs<'_>,
-) -> ort::Result<Vec<Found>> {
+    finish: &mut dyn FnMut(usize, Found) -> ort::Result<()>,
+) -> ort::Result<()> {
     let width = match choice {
         Choice::Best => 1,
         Choice::Drawn { of, .. } => of.max(1),
@@ -161,6 +152,13 @@ pub(super) fn search(
             kept.retain(|_| keep.next().unwrap_or(false));
             rows.retain(|row| !full[row.chunk]);
         }
+        for (chunk, done) in done.iter_mut().enumerate() {
+            if !done.is_empty() && rows.iter().all(|row| row.chunk != chunk) {
+                let found = std::mem::take(done).into_iter();
+                let best = found.max_by(|a, b| a.mean().total_cmp(&b.mean()));
+                finish(chunk, best.unwrap_or_default())?;
+            }
+        }
         if rows.is_empty() {
             break;
         }
@@ -169,12 +167,7 @@ pub(super) fn search(
             rows.iter().map(|r| r.found.tokens.last().copied().map_or(0, i64::from)).collect();
         logits = decoder.write(&mut memory, &last, &[0], runs)?;
     }
-    Ok(done
-        .into_iter()
-        .map(|found| {
-            found.into_iter().max_by(|a, b| a.mean().total_cmp(&b.mean())).unwrap_or_default()
-        })
-        .collect())
+    Ok(())
 }
 
 /// Tokens that a hypothesis may have where others of its chunk, `done`, came to their end: one that

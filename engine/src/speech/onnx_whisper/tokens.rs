@@ -1,20 +1,10 @@
 //! Whisper's vocabulary: which numbers are text, timestamps, languages and commands.
 
+use super::super::languages::LANGUAGES;
 use std::collections::HashMap;
 
 /// Samples between two timestamp tokens: 20 ms.
 pub(super) const TICK_SAMPLES: u32 = 320;
-
-/// The languages in the order of their tokens (OpenAI's `tokenizer.py`).
-const LANGUAGES: [&str; 100] = [
-    "en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it",
-    "id", "hi", "fi", "vi", "he", "uk", "el", "ms", "cs", "ro", "da", "hu", "ta", "no", "th", "ur",
-    "hr", "bg", "lt", "la", "mi", "ml", "cy", "sk", "te", "fa", "lv", "bn", "sr", "az", "sl", "kn",
-    "et", "mk", "br", "eu", "is", "hy", "ne", "mn", "bs", "kk", "sq", "sw", "gl", "mr", "pa", "si",
-    "km", "sn", "yo", "so", "af", "oc", "ka", "be", "tg", "sd", "gu", "am", "yi", "lo", "uz", "fo",
-    "ht", "ps", "tk", "nn", "mt", "sa", "lb", "my", "bo", "tl", "mg", "as", "tt", "haw", "ln",
-    "ha", "ba", "jw", "su", "yue",
-];
 
 /// Marks that are not spoken (OpenAI's `non_speech_tokens`): never written, so that the decoder
 /// does not describe sounds or credit subtitlers.
@@ -102,14 +92,14 @@ impl Tokens {
 
     /// The token of the language `code`.
     pub(super) fn language(&self, code: &str) -> Option<u32> {
-        let at = LANGUAGES.iter().take(self.languages as usize).position(|l| *l == code)?;
+        let at = LANGUAGES.iter().take(self.languages as usize).position(|(known, _)| *known == code)?;
         Some(self.start + 1 + at as u32)
     }
 
     /// The code of a language's token.
     pub(super) fn language_code(&self, token: u32) -> &'static str {
         let at = token.wrapping_sub(self.start + 1) as usize;
-        LANGUAGES.get(at).copied().unwrap_or("en")
+        LANGUAGES.get(at).map_or("en", |(code, _)| code)
     }
 
     pub(super) fn translate(&self) -> u32 {

@@ -76,6 +76,8 @@ struct SegmentJson {
     no_speech_prob: Option<f32>,
     /// Its language (ISO 639).
     language: String,
+    /// How sure that is, 0 to 1; 1 where it was given.
+    language_probability: Option<f32>,
     /// Why not to rely on it.
     doubt: Option<DoubtJson>,
     /// `start` and `end`, exactly.
@@ -240,6 +242,7 @@ pub(super) fn write(transcript: &Transcript) -> Result<String> {
         compression_ratio: finite(segment.compression_ratio),
         no_speech_prob: finite(segment.no_speech_prob),
         language: segment.language.clone(),
+        language_probability: finite(segment.language_probability),
         doubt: segment.doubt.map(DoubtJson),
         exact: exact(segment.span),
         seek_exact: Exact::of(segment.seek),
@@ -305,6 +308,7 @@ pub fn read_json(bytes: &[u8]) -> Result<Transcript> {
             span: span(&segment.exact)?,
             text: segment.text,
             language: segment.language,
+            language_probability: number(segment.language_probability),
             words: Vec::new(),
             tokens: segment.tokens,
             avg_logprob: number(segment.avg_logprob),

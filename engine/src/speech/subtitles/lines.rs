@@ -3,6 +3,7 @@
 use crate::time::Timestamp;
 use icu_segmenter::options::LineBreakOptions;
 use icu_segmenter::{GraphemeClusterSegmenter, LineSegmenter};
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 /// What makes captions readable. Characters are counted in columns: East Asian wide ones are two.
@@ -53,6 +54,18 @@ impl LineRules {
         Self { max_chars_per_line: line, max_chars_per_second: second, ..Self::default() }
     }
 
+    /// These rules with what `asked` asks for.
+    #[must_use]
+    pub fn with(self, asked: &LineWishes) -> Self {
+        Self {
+            max_chars_per_line: asked.max_chars_per_line.unwrap_or(self.max_chars_per_line),
+            max_lines: asked.max_lines.unwrap_or(self.max_lines),
+            max_chars_per_second: asked.max_chars_per_second.unwrap_or(self.max_chars_per_second),
+            min_gap: asked.min_gap.unwrap_or(self.min_gap),
+            ..self
+        }
+    }
+
     pub(super) fn columns(&self) -> usize {
         self.max_chars_per_line.max(1) as usize
     }
@@ -60,6 +73,20 @@ impl LineRules {
     pub(super) fn lines(&self) -> usize {
         self.max_lines.max(1) as usize
     }
+}
+
+/// What somebody wants of captions in place of the rules for their language, each as in
+/// [`LineRules`]; what is left open stays as it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineWishes {
+    /// Columns of a line.
+    pub max_chars_per_line: Option<u32>,
+    /// Lines of a caption.
+    pub max_lines: Option<u32>,
+    /// Columns per second.
+    pub max_chars_per_second: Option<u32>,
+    /// Time between two captions.
+    pub min_gap: Option<Timestamp>,
 }
 
 /// The columns that `text` takes: no grapheme cluster takes more than two.
@@ -233,6 +260,14 @@ mod tests {
         ] {
             assert_eq!(width(text), columns, "{text}");
         }
+    }
+
+    #[test]
+    fn wishes_replace_only_what_they_name() {
+        let wishes = LineWishes { max_lines: Some(1), ..LineWishes::default() };
+        let japanese = LineRules::for_language("ja");
+        assert_eq!(japanese.with(&wishes), LineRules { max_lines: 1, ..japanese });
+        assert_eq!(japanese.with(&LineWishes::default()), japanese);
     }
 
     #[test]

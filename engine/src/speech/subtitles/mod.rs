@@ -25,7 +25,7 @@ pub use captions::{
 };
 pub use cues::{Cue, CueReport, CueWord, Cues, cues};
 pub use json::{read_json, transcript_schema};
-pub use lines::LineRules;
+pub use lines::{LineRules, LineWishes};
 pub use read::{CaptionLimits, read, read_with};
 
 use super::Transcript;
@@ -63,6 +63,11 @@ impl SubtitleFormat {
             Self::Tsv => "tsv",
             Self::Json => "json",
         }
+    }
+
+    /// Whether text is put on lines by [`LineRules`] in it; the others keep the transcript's segments.
+    pub fn has_lines(self) -> bool {
+        matches!(self, Self::Srt | Self::WebVtt | Self::Ass)
     }
 
     /// The usual file extension, without the dot.

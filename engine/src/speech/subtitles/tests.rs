@@ -18,6 +18,7 @@ fn segment(span: Span, text: &str, language: &str, words: Vec<Word>) -> Segment 
         span,
         text: text.to_owned(),
         language: language.to_owned(),
+        language_probability: 0.875,
         words,
         tokens: vec![50364, 11, 50400],
         avg_logprob: -0.25,

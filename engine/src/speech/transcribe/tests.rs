@@ -32,10 +32,12 @@ impl Recogniser for Script {
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         _: &Cancel,
-    ) -> Result<Vec<Recognised>> {
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()> {
         self.asked.lock().unwrap().push(wanted.fallback_language.clone());
         let mut lines = self.lines.lock().unwrap();
-        Ok(chunks.iter().map(|_| lines.pop_front().unwrap()).collect())
+        (0..chunks.len()).for_each(|at| give(at, lines.pop_front().unwrap()));
+        Ok(())
     }
 }
 
@@ -45,6 +47,7 @@ fn said(language: &str, sure: f32, texts: &[(&str, Range<u32>)]) -> Recognised {
         text: (*text).to_owned(),
         tokens: vec![1],
         avg_logprob: -0.2,
+        silent: false,
         words: Vec::new(),
     };
     Recognised {

@@ -3,9 +3,10 @@
 mod file;
 mod run;
 
-use super::fallback::{compression_ratio, is_poor};
+use super::fallback::{agree, compression_ratio, is_poor, rank};
+use super::prompt;
 use super::recogniser::{
-    Batch, Chunk, MAX_CHUNK_SAMPLES, Recognised, Recogniser, SAMPLE_RATE, Search, Wanted,
+    Batch, Chunk, Recognised, Recogniser, SAMPLE_RATE, Wanted, finite, refuse,
 };
 use super::transcript::WordTimes;
 use crate::control::Cancel;
@@ -200,7 +201,11 @@ impl WhisperCpp {
             return Ok(self.nothing(given));
         }
         let padded = pad(samples);
-        let prompt = self.models.prompt(&self.context, wanted)?;
+        let prompt = prompt::before(wanted, |text| {
+            // A token is at least a byte, so there is always room.
+            let found = self.context.tokenize(text, text.len() + 1);
+            found.map_err(|error| run::failed(&format!("the prompt: {error}")))
+        })?;
         let mut language =
             if self.is_multilingual() { given } else { whisper_rs::get_lang_id("en") };
         let mut probability = 1.0;
@@ -240,10 +245,14 @@ impl WhisperCpp {
             let Some(decoded) = outcome.decoded else { continue };
             let judged = Judged::new(decoded, temperature);
             let poor = judged.is_poor(wanted);
+            let again = temperature > 0.0
+                && best.as_ref().is_some_and(|best| {
+                    agree(&judged.decoded.tokens(), &best.decoded.tokens())
+                });
             if !poor || best.as_ref().is_none_or(|best| judged.is_better(best, wanted)) {
                 best = Some(judged);
             }
-            if !poor {
+            if !poor || again {
                 break;
             }
         }
@@ -316,23 +325,16 @@ impl Recogniser for WhisperCpp {
         chunks: &[Chunk<'_>],
         wanted: &Wanted,
         cancel: &Cancel,
-    ) -> Result<Vec<Recognised>> {
+        give: &mut dyn FnMut(usize, Recognised),
+    ) -> Result<()> {
         if wanted.translate && !self.is_multilingual() {
             return Err(self.misfit("knows English only and cannot translate".into()));
         }
-        if let Search::Beam(width) = wanted.search
-            && !(2..=8).contains(&width)
-        {
-            let message = format!("a beam of {width}");
-            return Err(Error::new(ErrorKind::Unsupported, Stage::Transcribe, message)
-                .hint("give a width from 2 to 8"));
+        refuse(chunks, wanted)?;
+        for (at, chunk) in chunks.iter().enumerate() {
+            give(at, self.chunk(chunk.samples, wanted, cancel)?);
         }
-        let over = chunks.iter().find(|chunk| chunk.samples.len() > MAX_CHUNK_SAMPLES);
-        if let Some(chunk) = over {
-            let message = format!("a chunk of {} samples: 30 s is the most", chunk.samples.len());
-            return Err(Error::new(ErrorKind::Limit, Stage::Transcribe, message));
-        }
-        chunks.iter().map(|chunk| self.chunk(chunk.samples, wanted, cancel)).collect()
+        Ok(())
     }
 }
 
@@ -356,11 +358,9 @@ impl Judged {
         is_poor(wanted, self.avg_logprob, self.compression_ratio, no_speech)
     }
 
-    /// Of two poor results, the more probable of those that do not repeat themselves.
+    /// Of two poor results, by [`rank`].
     fn is_better(&self, other: &Self, wanted: &Wanted) -> bool {
-        let rank = |judged: &Self| {
-            (judged.compression_ratio <= wanted.compression_threshold, judged.avg_logprob)
-        };
+        let rank = |judged: &Self| rank(wanted, judged.avg_logprob, judged.compression_ratio);
         rank(self) > rank(other)
     }
 }
@@ -393,13 +393,11 @@ impl Drop for Lease<'_> {
 
 /// Samples that whisper.cpp can take: long enough, all numbers.
 fn pad(samples: &[f32]) -> Cow<'_, [f32]> {
-    if samples.len() >= LEAST_SAMPLES && samples.iter().all(|sample| sample.is_finite()) {
-        return Cow::Borrowed(samples);
+    let mut padded = finite(samples);
+    if padded.len() < LEAST_SAMPLES {
+        padded.to_mut().resize(LEAST_SAMPLES, 0.0);
     }
-    let mut padded: Vec<f32> =
-        samples.iter().map(|&sample| if sample.is_finite() { sample } else { 0.0 }).collect();
-    padded.resize(samples.len().max(LEAST_SAMPLES), 0.0);
-    Cow::Owned(padded)
+    padded
 }
 
 /// The attention heads that align well, known for OpenAI's models only; they are told apart by

@@ -2,7 +2,7 @@
 
 use super::super::edges::draw_in;
 use super::super::fallback::is_loop;
-use super::super::recogniser::{Piece, PieceWord, SAMPLE_RATE, Search, Wanted};
+use super::super::recogniser::{Piece, PieceWord, SAMPLE_RATE, Search};
 use super::super::words::{TimedToken, group, shorten_beside_pauses, straighten};
 use super::file::Header;
 use crate::control::Cancel;
@@ -30,9 +30,6 @@ const LEAST_REST: i32 = 50;
 /// Timestamps before this, in steps of 20 ms, are not used (but 0 is) where words are aligned:
 /// alignment of less than 16 hundredths ends the process.
 const LEAST_ALIGNED: i32 = 8;
-
-/// Tokens of the prompt at most: half of Whisper's context, less the mark before it.
-const MOST_PROMPT: usize = 223;
 
 /// Marks that are not said (`non_speech_tokens` of OpenAI's `tokenizer.py` and of whisper.cpp).
 const NOT_SPOKEN: &str = "\" # ( ) * + / : ; < = > @ [ \\ ] ^ _ ` { | } ~ 「 」 『 』 << >> <<< >>> -- \
@@ -147,30 +144,6 @@ impl Models {
             first_timestamp: context.token_beg(),
             not_spoken,
         }
-    }
-
-    /// The tokens of the expected words and of the text before; where they are too many, the last
-    /// of the text and the first of the words are kept.
-    pub(super) fn prompt(&self, context: &WhisperContext, wanted: &Wanted) -> Result<Vec<i32>> {
-        let tokens = |text: &str| -> Result<Vec<i32>> {
-            let text = text.replace('\0', " ");
-            if text.trim().is_empty() {
-                return Ok(Vec::new());
-            }
-            // A token is at least a byte, so there is always room.
-            let text = format!(" {}", text.trim());
-            let found = context.tokenize(&text, text.len() + 1);
-            found.map_err(|error| failed(&format!("the prompt: {error}")))
-        };
-        let mut all = tokens(&wanted.hotwords.join(", "))?;
-        let text = tokens(wanted.prompt.as_deref().unwrap_or(""))?;
-        if !text.is_empty() {
-            all.truncate(MOST_PROMPT / 2);
-        }
-        all.truncate(MOST_PROMPT);
-        let room = MOST_PROMPT - all.len();
-        all.extend_from_slice(&text[text.len().saturating_sub(room)..]);
-        Ok(all)
     }
 
     /// Decodes once, unless the decoder is in a loop or the guessed language turns out wrong.
@@ -344,6 +317,12 @@ impl Decoded {
         self.segments.iter().map(|segment| self.text_of(segment)).collect()
     }
 
+    /// All of its tokens.
+    pub(super) fn tokens(&self) -> Vec<i32> {
+        let tokens = self.segments.iter().flat_map(|segment| &segment.tokens);
+        tokens.map(|(token, _)| token.id).collect()
+    }
+
     /// Mean log probability of all tokens; 0 where there are none.
     pub(super) fn avg_logprob(&self) -> f32 {
         mean(self.segments.iter().flat_map(|segment| &segment.tokens).map(|(token, _)| token.plog))
@@ -396,6 +375,7 @@ impl Decoded {
                 text,
                 tokens: segment.tokens.iter().map(|(token, _)| token.id as u32).collect(),
                 avg_logprob: mean(segment.tokens.iter().map(|(token, _)| token.plog)),
+                silent: false,
                 words: Vec::new(),
             });
         }

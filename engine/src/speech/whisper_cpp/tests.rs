@@ -1,13 +1,5 @@
+use super::super::recogniser::tests::{one, speech, text, tiny, wanted};
 use super::*;
-use crate::onnx::runtime::test_model;
-use std::ops::Range;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Instant;
-
-fn tiny() -> Option<PathBuf> {
-    test_model("ggml-tiny-q8.bin")
-}
 
 fn open(align_words: bool, states: usize) -> Option<WhisperCpp> {
     let settings = WhisperCppSettings {
@@ -16,72 +8,6 @@ fn open(align_words: bool, states: usize) -> Option<WhisperCpp> {
         ..WhisperCppSettings::default()
     };
     Some(WhisperCpp::open(&tiny()?, "whisper-tiny-q8", settings).unwrap())
-}
-
-/// Real speech: "And so my fellow Americans ...", 11 s.
-fn speech() -> Option<Vec<f32>> {
-    let path = rushes_fixtures::shared("2-speech/jfk/jfk.flac")?;
-    let out = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(path)
-        .args(["-ac", "1", "-ar", "16000", "-f", "f32le", "-"])
-        .output()
-        .unwrap();
-    Some(out.stdout.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect())
-}
-
-fn wanted() -> Wanted {
-    Wanted { language: Some("en".into()), ..Wanted::default() }
-}
-
-fn one(model: &WhisperCpp, samples: &[f32], wanted: &Wanted) -> Recognised {
-    let mut found = model.recognise(&[Chunk { samples }], wanted, &Cancel::new()).unwrap();
-    assert_eq!(found.len(), 1);
-    check(&found[0], samples.len() as u32);
-    found.remove(0)
-}
-
-/// Whatever was recognised, times are in order and inside the chunk.
-fn check(found: &Recognised, length: u32) {
-    let mut from = 0;
-    let mut follows = |range: &Range<u32>| {
-        assert!(range.start >= from && range.end <= length, "{range:?} after {from}");
-        from = range.end;
-    };
-    for piece in &found.pieces {
-        if piece.words.is_empty() {
-            follows(&piece.samples);
-        }
-        for word in &piece.words {
-            follows(&word.samples);
-            assert!(word.samples.end > word.samples.start);
-            assert!((0.0..=1.0).contains(&word.probability));
-        }
-    }
-}
-
-fn text(found: &Recognised) -> String {
-    found.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>().trim().to_owned()
-}
-
-const JFK: &str = "And so, my fellow Americans ask not what your country can do for you, ask what \
-                   you can do for your country.";
-
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect::<String>().to_lowercase()
-}
-
-#[test]
-fn recognises_speech() {
-    let (Some(model), Some(speech)) = (open(false, 1), speech()) else { return };
-    let found = one(&model, &speech, &wanted());
-    assert_eq!(plain(&text(&found)), plain(JFK));
-    assert_eq!((found.language.as_str(), found.language_probability), ("en", 1.0));
-    assert_eq!(found.temperature, 0.0);
-    assert!(found.no_speech_prob < 0.3 && found.compression_ratio > 1.0);
-    assert!(found.pieces.iter().all(|p| p.avg_logprob < 0.0 && p.avg_logprob > -1.0));
-    assert!(found.pieces.iter().all(|p| p.words.is_empty()));
-    assert_eq!((model.engine(), model.batch(), model.callers()), ("whisper.cpp", Batch::ONE, 1));
 }
 
 #[test]
@@ -102,7 +28,7 @@ fn finds_the_language_whatever_was_guessed() {
 }
 
 #[test]
-fn words_have_times() {
+fn words_are_timed_without_alignment_too() {
     let Some(speech) = speech() else { return };
     for align in [false, true] {
         let Some(model) = open(align, 1) else { return };
@@ -121,80 +47,6 @@ fn words_have_times() {
 }
 
 #[test]
-fn any_length_of_anything_is_taken() {
-    let Some(speech) = speech() else { return };
-    for align in [false, true] {
-        let Some(model) = open(align, 1) else { return };
-        let words = Wanted { words: true, ..wanted() };
-        assert_eq!(one(&model, &[], &words).pieces, []);
-        for length in [1, 150, 1_600, 2_561, 16_000, 17_000] {
-            one(&model, &speech[20_000..20_000 + length], &words);
-        }
-        let mut broken = speech.clone();
-        broken[1_000] = f32::NAN;
-        broken[2_000] = f32::INFINITY;
-        assert_eq!(plain(&text(&one(&model, &broken, &words))), plain(JFK));
-    }
-}
-
-#[test]
-fn a_chunk_longer_than_the_window_is_refused() {
-    let Some(model) = open(false, 1) else { return };
-    let samples = vec![0.0; MAX_CHUNK_SAMPLES + 1];
-    let error =
-        model.recognise(&[Chunk { samples: &samples }], &wanted(), &Cancel::new()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Limit);
-}
-
-#[test]
-fn languages_and_beams_that_are_none_are_refused() {
-    let (Some(model), Some(speech)) = (open(false, 1), speech()) else { return };
-    let kind = |wanted: Wanted| {
-        let chunk = Chunk { samples: &speech[..16_000] };
-        model.recognise(&[chunk], &wanted, &Cancel::new()).unwrap_err().kind()
-    };
-    for language in ["xx", "", "e\0n", "日本"] {
-        let wanted = Wanted { language: Some(language.into()), ..Wanted::default() };
-        assert_eq!(kind(wanted), ErrorKind::Unsupported, "{language:?}");
-    }
-    // Cantonese came with large-v3.
-    let wanted_yue = Wanted { language: Some("yue".into()), ..Wanted::default() };
-    assert_eq!(kind(wanted_yue), ErrorKind::Model);
-    assert_eq!(kind(Wanted { search: Search::Beam(9), ..wanted() }), ErrorKind::Unsupported);
-}
-
-#[test]
-fn a_beam_and_a_prompt_are_taken() {
-    let (Some(model), Some(speech)) = (open(false, 1), speech()) else { return };
-    let wanted = Wanted {
-        search: Search::Beam(5),
-        prompt: Some("A speech by the President.\0".repeat(200)),
-        hotwords: vec!["Americans".into(), "\0".into()],
-        ..wanted()
-    };
-    assert_eq!(plain(&text(&one(&model, &speech, &wanted))), plain(JFK));
-}
-
-#[test]
-fn a_higher_temperature_is_tried_and_leaves_no_trace() {
-    let (Some(model), Some(speech)) = (open(false, 1), speech()) else { return };
-    // Nothing is this probable: every temperature is tried, and the best is kept.
-    let strict = Wanted {
-        logprob_threshold: -0.001,
-        no_speech_threshold: 1.0,
-        temperatures: vec![0.0, 0.6, 1.0],
-        ..wanted()
-    };
-    let first = one(&model, &speech, &strict);
-    assert_eq!(one(&model, &speech, &strict), first);
-    // Alone at a temperature: the same random numbers each time.
-    let warm = Wanted { temperatures: vec![0.8], ..wanted() };
-    let warmed = one(&model, &speech, &warm);
-    assert_eq!(warmed.temperature, 0.8);
-    assert_eq!(one(&model, &speech, &warm), warmed);
-}
-
-#[test]
 fn several_threads_share_a_few_states() {
     let (Some(model), Some(speech)) = (open(false, 2), speech()) else { return };
     let wanted = wanted();
@@ -206,27 +58,6 @@ fn several_threads_share_a_few_states() {
         }
     });
     assert!(model.pool.inside.lock().unwrap().made <= 2);
-}
-
-#[test]
-fn stops_when_it_is_cancelled_and_goes_on_afterwards() {
-    let (Some(model), Some(speech)) = (open(false, 1), speech()) else { return };
-    let long: Vec<f32> = speech.iter().chain(&speech).copied().collect();
-    let cancel = Cancel::new();
-    let before = one(&model, &speech, &wanted());
-    std::thread::scope(|scope| {
-        let work = scope.spawn(|| {
-            let chunks = [Chunk { samples: &long }; 50];
-            model.recognise(&chunks, &wanted(), &cancel).unwrap_err()
-        });
-        std::thread::sleep(Duration::from_millis(300));
-        let asked = Instant::now();
-        cancel.cancel();
-        assert_eq!(work.join().unwrap().kind(), ErrorKind::Cancelled);
-        // Far from what the rest would take; not a measure of speed.
-        assert!(asked.elapsed() < Duration::from_secs(5));
-    });
-    assert_eq!(one(&model, &speech, &wanted()), before);
 }
 
 #[test]
