@@ -117,7 +117,11 @@ fn the_music_of_a_film_gives_no_text() {
     for engine in ["onnxruntime", "whisper.cpp"] {
         for film in &films {
             let row = transcribe(&[film], &["--json", "--engine", engine]).ok().json_line();
-            assert_eq!((&row["segments"], &row["text"]), (&0.into(), &"".into()), "{engine}: {row}");
+            assert_eq!(
+                (&row["segments"], &row["text"]),
+                (&0.into(), &"".into()),
+                "{engine}: {row}"
+            );
         }
     }
 }
@@ -161,7 +165,8 @@ fn lines_are_as_wide_as_they_are_asked_to_be() {
     assert!((21..=42).contains(&widest()), "{}", widest());
     let json = std::fs::read(out.path().join("two_cities.json")).unwrap();
     // Other lines are other subtitles, and the same transcript: nothing is recognised again.
-    let narrow = ["--line-chars", "20", "--lines", "1", "--reading-speed", "12", "--min-gap", "40ms"];
+    let narrow =
+        ["--line-chars", "20", "--lines", "1", "--reading-speed", "12", "--min-gap", "40ms"];
     let row = run(&narrow);
     assert_eq!((&row["current"], &row["counts"]["chunks"]), (&false.into(), &0.into()));
     assert!(widest() <= 20, "{}", widest());

@@ -211,7 +211,8 @@ mod tests {
             // ir_version 8, opset 17.
             [vec![1 << 3, 8], field(7, &graph), field(8, &[2 << 3, 17])].concat()
         };
-        let entry = |key: &[u8], value: &[u8]| field(13, &[field(1, key), field(2, value)].concat());
+        let entry =
+            |key: &[u8], value: &[u8]| field(13, &[field(1, key), field(2, value)].concat());
         let outside = [entry(b"location", b"../secret"), vec![14 << 3, 1]].concat();
         let refused = |name: &str, bytes: &[u8]| {
             let path = inside.join(name);

@@ -255,7 +255,10 @@ mod tests {
         (rest.pieces[1].silent, rest.pieces[1].avg_logprob) = (true, -9.0);
         let (kept, cuts) = judge(rest, &Wanted::default());
         assert_eq!(texts(&kept), ["Good day."]);
-        assert_eq!((cuts.len(), cuts[0].why, cuts[0].samples.clone()), (1, Doubt::NoSpeech, 50..100));
+        assert_eq!(
+            (cuts.len(), cuts[0].why, cuts[0].samples.clone()),
+            (1, Doubt::NoSpeech, 50..100)
+        );
         for text in [" [Music]", "(upbeat music)", " ♪", "♪ ♪♪", " ...", "*sigh*", "【音楽】"]
         {
             let (kept, cuts) = judge(found(vec![piece(text, 0..9)]), &Wanted::default());

@@ -20,8 +20,7 @@ mod weights;
 
 use super::fallback::{agree, compression_ratio, is_poor, is_silence, rank};
 use super::recogniser::{
-    Batch, Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted, finite,
-    refuse,
+    Batch, Chunk, MAX_CHUNK_SAMPLES, Piece, Recognised, Recogniser, Search, Wanted, finite, refuse,
 };
 use super::{languages, prompt};
 use crate::control::Cancel;
@@ -185,7 +184,8 @@ impl OnnxWhisper {
         let mut waiting: Vec<(usize, usize)> = (0..chunks.len()).map(|at| (at, 0)).collect();
         while !waiting.is_empty() {
             let mut left = Vec::new();
-            for batch in batches(&waiting, self.batch(), |(at, from)| chunks[at].samples.len() - from)
+            for batch in
+                batches(&waiting, self.batch(), |(at, from)| chunks[at].samples.len() - from)
             {
                 let parts: Vec<Chunk<'_>> = batch
                     .iter()
@@ -196,7 +196,8 @@ impl OnnxWhisper {
                     // Nothing more is asked of what is silent.
                     let last = found.pieces.last().filter(|piece| !piece.silent);
                     let rest = last.map(|piece| piece.samples.end as usize).filter(|end| {
-                        *end >= LEAST_PROGRESS && chunks[at].samples.len() - from - end >= LEAST_REST
+                        *end >= LEAST_PROGRESS
+                            && chunks[at].samples.len() - from - end >= LEAST_REST
                     });
                     let whole = match begun[at].take() {
                         Some(mut whole) => {
@@ -295,12 +296,13 @@ impl OnnxWhisper {
                 let at = now[row];
                 let ratio = compression_ratio(&self.tokens.text(&found.tokens));
                 let tried = Tried { found, ratio, temperature };
-                let bad = !tried.found.ended
-                    || is_poor(wanted, tried.found.mean(), ratio, no_speech[at]);
+                let bad =
+                    !tried.found.ended || is_poor(wanted, tried.found.mean(), ratio, no_speech[at]);
                 let before = best[at].as_ref();
                 let again = temperature > 0.0
                     && tried.found.ended
-                    && before.is_some_and(|before| agree(&tried.found.tokens, &before.found.tokens));
+                    && before
+                        .is_some_and(|before| agree(&tried.found.tokens, &before.found.tokens));
                 if !bad || before.is_none_or(|before| tried.is_better_than(before, wanted)) {
                     best[at] = Some(tried);
                 }
@@ -384,12 +386,7 @@ impl OnnxWhisper {
 
     /// What was found, cut at its timestamps, with the text tokens of each piece and their
     /// probabilities.
-    fn pieces(
-        &self,
-        found: &Found,
-        samples: usize,
-        silent: bool,
-    ) -> Vec<(Piece, Vec<(u32, f32)>)> {
+    fn pieces(&self, found: &Found, samples: usize, silent: bool) -> Vec<(Piece, Vec<(u32, f32)>)> {
         let stamps = self.tokens.timestamps();
         let end = u32::try_from(samples).unwrap_or(u32::MAX);
         let mut pieces = Vec::new();
@@ -517,7 +514,8 @@ impl Drop for Over<'_> {
 fn batch_of(shape: &WhisperShape) -> Batch {
     // Work goes with the blocks and the square of their width.
     let work = |layers: u32, state: u32| u64::from(layers) * u64::from(state) * u64::from(state);
-    let all = work(shape.audio_layers, shape.audio_state) + work(shape.text_layers, shape.text_state);
+    let all =
+        work(shape.audio_layers, shape.audio_state) + work(shape.text_layers, shape.text_state);
     let tiny = 2 * work(4, 384);
     let samples = BATCH_SAMPLES as u64 * tiny / all.max(tiny);
     Batch { chunks: BATCH, samples: (samples as usize).max(MAX_CHUNK_SAMPLES) }

@@ -92,7 +92,8 @@ impl Tokens {
 
     /// The token of the language `code`.
     pub(super) fn language(&self, code: &str) -> Option<u32> {
-        let at = LANGUAGES.iter().take(self.languages as usize).position(|(known, _)| *known == code)?;
+        let at =
+            LANGUAGES.iter().take(self.languages as usize).position(|(known, _)| *known == code)?;
         Some(self.start + 1 + at as u32)
     }
 

@@ -10,27 +10,28 @@ use crate::speech::whisper_cpp::{WhisperCpp, WhisperCppSettings};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) fn tiny() -> Option<PathBuf> {
     test_model("ggml-tiny-q8.bin")
 }
 
-/// Both recognisers, words aligned, loaded once; none where their files are not here.
-fn each() -> &'static [Box<dyn Recogniser>] {
-    static LOADED: OnceLock<Vec<Box<dyn Recogniser>>> = OnceLock::new();
-    LOADED.get_or_init(|| {
-        let (Some(weights), Some(library)) = (tiny(), test_model("libonnxruntime.so")) else {
-            return Vec::new();
-        };
+/// Both recognisers, words aligned, loaded once; none where their files are not here. One test at a
+/// time has them: a call waits for another's to end, whoever cancels it.
+fn each() -> MutexGuard<'static, Vec<Box<dyn Recogniser>>> {
+    static LOADED: Mutex<Vec<Box<dyn Recogniser>>> = Mutex::new(Vec::new());
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (true, Some(weights), Some(library)) =
+        (loaded.is_empty(), tiny(), test_model("libonnxruntime.so"))
+    {
         let runtime = OnnxRuntime::load(&library).unwrap();
         let settings = WhisperCppSettings { align_words: true, ..WhisperCppSettings::default() };
-        vec![
-            Box::new(WhisperCpp::open(&weights, "tiny", settings).unwrap()),
-            Box::new(OnnxWhisper::open(&runtime, &weights, "tiny", NonZeroUsize::MIN).unwrap()),
-        ]
-    })
+        loaded.push(Box::new(WhisperCpp::open(&weights, "tiny", settings).unwrap()));
+        let threads = NonZeroUsize::MIN;
+        loaded.push(Box::new(OnnxWhisper::open(&runtime, &weights, "tiny", threads).unwrap()));
+    }
+    loaded
 }
 
 /// Sound of any kind at 16 kHz.
@@ -109,7 +110,7 @@ pub(crate) fn plain(text: &str) -> String {
 #[test]
 fn speech_is_recognised() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let found = one(&**model, &speech, &wanted());
         assert_eq!(plain(&text(&found)), JFK, "{}", model.engine());
         assert_eq!((found.language.as_str(), found.language_probability), ("en", 1.0));
@@ -123,7 +124,7 @@ fn speech_is_recognised() {
 #[test]
 fn the_language_is_found_or_gives_way() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let any = Wanted { language: None, ..Wanted::default() };
         let found = one(&**model, &speech, &any);
         assert_eq!(found.language, "en");
@@ -139,7 +140,7 @@ fn the_language_is_found_or_gives_way() {
 #[test]
 fn words_have_times() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let found = one(&**model, &speech, &Wanted { words: true, ..wanted() });
         let words: Vec<_> = found.pieces.iter().flat_map(|piece| &piece.words).collect();
         let all: String = words.iter().map(|word| word.text.as_str()).collect();
@@ -155,7 +156,7 @@ fn words_have_times() {
 #[test]
 fn any_length_of_anything_is_taken() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let words = Wanted { words: true, ..wanted() };
         one(&**model, &[], &words);
         for length in [1, 150, 1_600, 2_561, 16_000, 17_000] {
@@ -171,7 +172,7 @@ fn any_length_of_anything_is_taken() {
 #[test]
 fn what_no_model_can_do_is_refused() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let kind = |samples: &[f32], wanted: Wanted| {
             let (found, done) = all(&**model, &[samples], &wanted, &Cancel::new());
             assert_eq!(found, [None]);
@@ -197,7 +198,7 @@ fn what_no_model_can_do_is_refused() {
 #[test]
 fn a_beam_and_a_long_prompt_are_taken() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         let wanted = Wanted {
             search: Search::Beam(5),
             prompt: Some("A speech by the President.\0".repeat(200)),
@@ -214,7 +215,7 @@ fn a_beam_and_a_long_prompt_are_taken() {
 fn expected_words_are_spelled_as_they_are_expected() {
     let Some(folder) = rushes_fixtures::shared("2-speech/ljspeech") else { return };
     let speech = read(&folder.join(HOT.0));
-    for model in each() {
+    for model in each().iter() {
         let said = |hotwords: &[&str], prompt: Option<String>| {
             let hotwords = hotwords.iter().map(|word| (*word).to_owned()).collect();
             text(&one(&**model, &speech, &Wanted { hotwords, prompt, ..wanted() }))
@@ -235,14 +236,17 @@ const HOT: (&str, &str) = ("LJ001-0007.wav", "Guttenberg");
 fn speech_is_translated() {
     let Some(folder) = rushes_fixtures::shared("2-speech/leopard") else { return };
     let speech = read(&folder.join("test_de.wav"));
-    for model in each() {
+    for model in each().iter() {
         let wanted = Wanted { language: Some("de".into()), ..Wanted::default() };
         let said = text(&one(&**model, &speech, &wanted)).to_lowercase();
         let translated =
             text(&one(&**model, &speech, &Wanted { translate: true, ..wanted })).to_lowercase();
         let engine = model.engine();
         assert!(said.contains("raum") && said.contains(" der "), "{engine}: {said}");
-        assert!(translated.contains("room") && !translated.contains(" der "), "{engine}: {translated}");
+        assert!(
+            translated.contains("room") && !translated.contains(" der "),
+            "{engine}: {translated}"
+        );
     }
 }
 
@@ -250,7 +254,7 @@ fn speech_is_translated() {
 fn a_higher_temperature_is_tried_and_leaves_no_trace() {
     let Some(speech) = speech() else { return };
     let speech = &speech[..64_000];
-    for model in each() {
+    for model in each().iter() {
         // Nothing is this probable: every temperature is tried, and the best is kept.
         let strict = Wanted {
             logprob_threshold: -0.001,
@@ -272,14 +276,10 @@ fn a_higher_temperature_is_tried_and_leaves_no_trace() {
 #[test]
 fn text_of_silence_is_told() {
     let Some(speech) = speech() else { return };
-    for model in each() {
+    for model in each().iter() {
         // By these, everything is silence.
-        let strict = Wanted {
-            no_speech_threshold: -1.0,
-            logprob_threshold: 1.0,
-            words: true,
-            ..wanted()
-        };
+        let strict =
+            Wanted { no_speech_threshold: -1.0, logprob_threshold: 1.0, words: true, ..wanted() };
         let found = one(&**model, &speech, &strict);
         assert_eq!(plain(&text(&found)), JFK, "{}", model.engine());
         let (kept, cuts) = judge(found, &strict);
@@ -292,7 +292,7 @@ fn text_of_silence_is_told() {
 fn chunks_together_say_what_each_says_alone() {
     let Some(speech) = speech() else { return };
     let parts: [&[f32]; 3] = [&speech, &speech[..60_000], &speech[120_000..]];
-    for model in each() {
+    for model in each().iter() {
         let wanted = Wanted { words: true, ..wanted() };
         let (found, done) = all(&**model, &parts, &wanted, &Cancel::new());
         done.unwrap();
@@ -309,7 +309,7 @@ fn chunks_together_say_what_each_says_alone() {
 fn what_is_done_is_given_out_before_the_rest_is() {
     let Some(speech) = speech() else { return };
     let long: Vec<f32> = speech.iter().chain(&speech).copied().collect();
-    for model in each() {
+    for model in each().iter() {
         let (cancel, wanted) = (Cancel::new(), wanted());
         let chunks = [&*long, &speech[..56_000], &*long].map(|samples| Chunk { samples });
         let mut found = Vec::new();
@@ -330,7 +330,7 @@ fn what_is_done_is_given_out_before_the_rest_is() {
 fn a_cancel_stops_it_and_it_goes_on_afterwards() {
     let Some(speech) = speech() else { return };
     let long: Vec<f32> = speech.iter().chain(&speech).copied().collect();
-    for model in each() {
+    for model in each().iter() {
         let cancel = Cancel::new();
         let before = one(&**model, &speech, &wanted());
         std::thread::scope(|scope| {

@@ -246,9 +246,9 @@ impl WhisperCpp {
             let judged = Judged::new(decoded, temperature);
             let poor = judged.is_poor(wanted);
             let again = temperature > 0.0
-                && best.as_ref().is_some_and(|best| {
-                    agree(&judged.decoded.tokens(), &best.decoded.tokens())
-                });
+                && best
+                    .as_ref()
+                    .is_some_and(|best| agree(&judged.decoded.tokens(), &best.decoded.tokens()));
             if !poor || best.as_ref().is_none_or(|best| judged.is_better(best, wanted)) {
                 best = Some(judged);
             }
