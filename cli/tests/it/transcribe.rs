@@ -173,7 +173,7 @@ fn lines_are_as_wide_as_they_are_asked_to_be() {
     assert_eq!(std::fs::read(out.path().join("two_cities.json")).unwrap(), json);
     assert_eq!(run(&narrow)["current"], true);
     rushes(["transcribe", "a.wav", "--line-chars", "0"]).exits(2);
-    rushes(["transcribe", "a.wav", "--min-gap", "-1s"]).exits(2);
+    rushes(["transcribe", "a.wav", "--min-gap=-1s"]).exits(2);
     rushes(["transcribe", "a.wav", "--language-threshold", "1.5"]).exits(2);
 }
 
