@@ -2,9 +2,10 @@
 
 use super::Session;
 use super::models::store;
-use crate::args::{DeviceChoice, EngineChoice, SpeechArgs, SpeechTask};
+use crate::args::{EngineChoice, SpeechArgs, SpeechTask};
 use crate::output::{Status, complain, say};
 use rushes::control::Cancel;
+use rushes::device::Compute;
 use rushes::speech::recogniser::{Search, Wanted};
 use rushes::speech::{
     ModelFile, Speech, SpeechEngine, SpeechModels, SpeechOptions, TranscribeSettings,
@@ -28,12 +29,13 @@ pub fn open(
 ) -> anyhow::Result<Result<Arc<Speech>, ModelsError>> {
     let catalogue = Catalogue::embedded()?;
     let store = store(args.models_dir.as_deref())?;
-    Ok(resolve(session, args, &catalogue, &store))
+    Ok(resolve(session, args, session.compute_models()?, &catalogue, &store))
 }
 
 fn resolve(
     session: &Session,
     args: &SpeechArgs,
+    compute: Compute,
     catalogue: &Catalogue,
     store: &Store,
 ) -> Result<Arc<Speech>, ModelsError> {
@@ -44,6 +46,7 @@ fn resolve(
         say(&format!("{} is not here; using {}", asked.name, whisper.artefact.name));
     }
     let engine = match args.engine {
+        EngineChoice::Auto if compute.is_gpu() => SpeechEngine::WhisperCpp,
         EngineChoice::Auto | EngineChoice::OnnxRuntime => SpeechEngine::OnnxRuntime,
         EngineChoice::WhisperCpp => SpeechEngine::WhisperCpp,
     };
@@ -62,7 +65,7 @@ fn resolve(
     let options = SpeechOptions {
         engine,
         threads: session.run.threads.unwrap_or(default.threads),
-        gpu: args.device == DeviceChoice::Auto,
+        compute,
         align_words: args.words,
     };
     Ok(Arc::new(Speech::new(models, options)))
