@@ -16,6 +16,7 @@ static dim3 blockIdx, blockDim, gridDim;
 static std::barrier<> *everyone = nullptr;
 
 #define __global__
+#define __grid_constant__
 #define __device__ static
 #define __launch_bounds__(n)
 #define __shared__ static

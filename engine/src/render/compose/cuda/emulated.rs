@@ -52,6 +52,9 @@ pub(super) struct Emulated {
     tables: Tables,
     /// Threads of a block; 0 counts as 1.
     threads: u32,
+    /// Whether a module is cut to the features that a launch needs, as on a GPU. Otherwise it has all of
+    /// them, so that few have to be compiled.
+    cut: bool,
     /// The kernels that ran, with their masks.
     pub ran: Mutex<Vec<(Kernel, Mask)>>,
 }
@@ -60,6 +63,11 @@ impl Emulated {
     /// Blocks of so many threads, which run at the same time.
     pub(super) fn with_threads(threads: u32) -> Self {
         Self { threads, ..Self::default() }
+    }
+
+    /// With modules cut to what each launch needs.
+    pub(super) fn cut() -> Self {
+        Self { cut: true, ..Self::default() }
     }
 }
 
@@ -124,7 +132,11 @@ impl Machine for Emulated {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((launch.kernel, launch.mask.of(launch.kernel)));
-        let defines = launch.mask.defines(launch.kernel);
+        let defines = if self.cut {
+            launch.mask.defines(launch.kernel)
+        } else {
+            launch.mask.all_defines(launch.kernel)
+        };
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         if !made.contains_key(&defines) {
             made.insert(defines.clone(), compiled(&defines)?);

@@ -190,6 +190,11 @@ static_assert(sizeof(Compose) <= 4096, "what a launch can pass");
          row += (int)blockDim.x / LANES)                                                             \
         for (int col = (box).left + (int)threadIdx.x % LANES; col < (box).right; col += LANES)
 
+// Items of a whole launch: no picture has more samples than an int counts.
+#define STRIDE(n, count)                                                                             \
+    for (int n = (int)(blockIdx.x * blockDim.x + threadIdx.x); n < (int)(count);                    \
+         n += (int)(gridDim.x * blockDim.x))
+
 struct Box {
     int left, top, right, bottom;
 };
@@ -316,7 +321,7 @@ __device__ inline float covered(const float *edge, int at, int cell, int count) 
     float left = (float)(at * cell);
     float before = fmaxf(edge[0] - left, 0.0f);
     float behind = fmaxf(left + (float)(cell - count) - edge[1], 0.0f);
-    return heldf(((float)cell - before - behind) / (float)cell, 0.0f, 1.0f);
+    return heldf(((float)cell - before - behind) * (cell == 2 ? 0.5f : 1.0f), 0.0f, 1.0f);
 }
 
 __device__ inline int over_opaque(int under, int from, float all, float column, int top) {
@@ -712,7 +717,7 @@ __device__ inline void blended(u16 *under, int made, int alpha, bool has_alpha, 
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) compose(const Compose p) {
+extern "C" __global__ void __launch_bounds__(256) compose(const __grid_constant__ Compose p) {
     __shared__ u16 held_y[TW * TH], held_u[TW * TH / 4], held_v[TW * TH / 4];
     __shared__ u16 lay_y[LW * LH], lay_u[2][CW * CH], lay_v[2][CW * CH];
 #if F_COVER || F_KEY
@@ -930,18 +935,16 @@ __device__ void plain_sample(const Compose &p, int k, int x, int y) {
     store(p.canvas[k], x, y, v);
 }
 
-extern "C" __global__ void __launch_bounds__(256) compose_plain(const Compose p) {
+extern "C" __global__ void __launch_bounds__(256) compose_plain(const __grid_constant__ Compose p) {
     // Interleaved chroma is one plane of pairs here.
     const int bytes = p.canvas[0].wide ? 2 : 1;
     const bool pairs = p.canvas[1].sx == 2 * bytes;
     const int rows = p.height + (pairs ? p.height / 2 : p.height);
     const int segments = (p.width * bytes + 15) / 16;
-    const i64 all_segments = (i64)rows * segments;
-    for (i64 n = (i64)blockIdx.x * blockDim.x + threadIdx.x; n < all_segments;
-         n += (i64)gridDim.x * blockDim.x) {
-        int row = (int)(n / segments), from = (int)(n % segments) * (16 / bytes);
+    STRIDE(n, rows * segments) {
+        int row = n / segments, from = (n - row * segments) * (16 / bytes);
         int k = row < p.height ? 0 : pairs || row < p.height + p.height / 2 ? 1 : 2;
-        int y = k == 0 ? row : (row - p.height) % (p.height / 2);
+        int y = k == 0 ? row : k == 1 ? row - p.height : row - p.height - p.height / 2;
         int half = k > 0, across = k && pairs ? 2 : 1;
         // Samples from `from` on, `across` of them beside each other at one place.
         int width = k && !pairs ? p.width / 2 : p.width, count = 16 / bytes;
@@ -1014,20 +1017,16 @@ extern "C" __global__ void __launch_bounds__(256) compose_plain(const Compose p)
 #if PART == 0 || PART == 3
 // ---- passes over one plane, for blurs: across into words, down into samples ----
 
-#define STRIDE(n, count)                                                                             \
-    for (i64 n = (i64)blockIdx.x * blockDim.x + threadIdx.x; n < (i64)(count);                      \
-         n += (i64)gridDim.x * blockDim.x)
-
-extern "C" __global__ void __launch_bounds__(256) resample_across(const Resample p) {
-    STRIDE(n, (i64)p.width * p.height) {
-        int x = (int)(n % p.width), y = (int)(n / p.width);
+extern "C" __global__ void __launch_bounds__(256) resample_across(const __grid_constant__ Resample p) {
+    STRIDE(n, p.width * p.height) {
+        int x = n % p.width, y = n / p.width;
         ((i16 *)p.words)[n] = (i16)across(p.from, p.axis, x, y, p.up);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) resample_down(const Resample p) {
-    STRIDE(n, (i64)p.width * p.to.height) {
-        int x = (int)(n % p.width), y = (int)(n / p.width), first = first_of(p.axis, y), sum;
+extern "C" __global__ void __launch_bounds__(256) resample_down(const __grid_constant__ Resample p) {
+    STRIDE(n, p.width * p.to.height) {
+        int x = n % p.width, y = n / p.width, first = first_of(p.axis, y), sum;
         const i16 *column = (const i16 *)p.words + (i64)first * p.width + x;
         if (p.axis.taps) {
             const i16 *weights = weights_of(p.axis, y);
@@ -1041,9 +1040,9 @@ extern "C" __global__ void __launch_bounds__(256) resample_down(const Resample p
 }
 
 // `to` with `amount` of its difference to `from`, which is itself blurred.
-extern "C" __global__ void __launch_bounds__(256) sharpen(const Resample p) {
-    STRIDE(n, (i64)p.width * p.height) {
-        int x = (int)(n % p.width), y = (int)(n / p.width);
+extern "C" __global__ void __launch_bounds__(256) sharpen(const __grid_constant__ Resample p) {
+    STRIDE(n, p.width * p.height) {
+        int x = n % p.width, y = n / p.width;
         int own = load(p.to, x, y), soft = load(p.from, x, y);
         store(p.to, x, y, held(own + (((own - soft) * p.amount + 128) >> 8), 0, top_of(p.up)));
     }
@@ -1148,12 +1147,12 @@ __device__ int between(const Transition &p, int k, int x, int y) {
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) transition(const Transition p) {
-    const i64 luma = (i64)p.out[0].width * p.out[0].height, chroma = (i64)p.out[1].width * p.out[1].height;
+extern "C" __global__ void __launch_bounds__(256) transition(const __grid_constant__ Transition p) {
+    const int luma = p.out[0].width * p.out[0].height, chroma = p.out[1].width * p.out[1].height;
     STRIDE(n, luma + 2 * chroma) {
         int k = n < luma ? 0 : n < luma + chroma ? 1 : 2;
-        i64 i = n - (k == 0 ? 0 : k == 1 ? luma : luma + chroma);
-        int x = (int)(i % p.out[k].width), y = (int)(i / p.out[k].width);
+        int i = n - (k == 0 ? 0 : k == 1 ? luma : luma + chroma);
+        int x = i % p.out[k].width, y = i / p.out[k].width;
         store(p.out[k], x, y, between(p, k, x, y));
     }
 }
@@ -1175,11 +1174,11 @@ __device__ inline u16 to_half(float v) {
 }
 
 // R′G′B′ of a part of a picture, resized and normalised, plane after plane (NCHW).
-extern "C" __global__ void __launch_bounds__(256) tensor(const Tensor p) {
-    const i64 area = (i64)p.width * p.height;
+extern "C" __global__ void __launch_bounds__(256) tensor(const __grid_constant__ Tensor p) {
+    const int area = p.width * p.height;
     const float unit = 1.0f / (float)(1 << 14) / (float)(1 << p.up), top = (float)top_of(p.up);
     STRIDE(n, area) {
-        int x = (int)(n % p.width), y = (int)(n / p.width);
+        int x = n % p.width, y = n / p.width;
         float codes[3];
         for (int k = 0; k < 3; k++) {
             int half = k > 0;
@@ -1192,8 +1191,8 @@ extern "C" __global__ void __launch_bounds__(256) tensor(const Tensor p) {
             const float *m = p.back + i;
             float v = heldf(m[0] * luma + m[3] * cb + m[6] * cr, 0.0f, 1.0f);
             v = (v - p.mean[i]) * p.scale[i];
-            if (p.half) ((u16 *)p.out)[i * area + n] = to_half(v);
-            else ((float *)p.out)[i * area + n] = v;
+            if (p.half) ((u16 *)p.out)[(i64)i * area + n] = to_half(v);
+            else ((float *)p.out)[(i64)i * area + n] = v;
         }
     }
 }
@@ -1201,13 +1200,13 @@ extern "C" __global__ void __launch_bounds__(256) tensor(const Tensor p) {
 // ---- what shot detectors look at ----
 
 // How often each of 256 shades of luma occurs, added to `out`.
-extern "C" __global__ void __launch_bounds__(256) histogram(const Look p) {
+extern "C" __global__ void __launch_bounds__(256) histogram(const __grid_constant__ Look p) {
     __shared__ u32 bins[256];
     for (int i = threadIdx.x; i < 256; i += blockDim.x) bins[i] = 0;
     __syncthreads();
     const Plane &luma = p.plane[0];
-    STRIDE(n, (i64)luma.width * luma.height) {
-        int v = load(luma, (int)(n % luma.width), (int)(n / luma.width));
+    STRIDE(n, luma.width * luma.height) {
+        int v = load(luma, n % luma.width, n / luma.width);
         atomicAdd(&bins[luma.wide ? v >> 2 : v], 1u);
     }
     __syncthreads();
@@ -1221,7 +1220,7 @@ extern "C" __global__ void __launch_bounds__(256) histogram(const Look p) {
 
 // A picture of 48 × 27, each value the mean of those it stands for, full range: one block for each
 // value. See `media/small.rs`.
-extern "C" __global__ void __launch_bounds__(64) small(const Look p) {
+extern "C" __global__ void __launch_bounds__(64) small(const __grid_constant__ Look p) {
     __shared__ u32 total;
     if (threadIdx.x == 0) total = 0;
     __syncthreads();
@@ -1254,7 +1253,7 @@ extern "C" __global__ void __launch_bounds__(64) small(const Look p) {
 
 // Sums of absolute differences between two small pictures (`other` and the one before it in `plane[0]`),
 // a number for each plane.
-extern "C" __global__ void __launch_bounds__(256) difference(const Look p) {
+extern "C" __global__ void __launch_bounds__(256) difference(const __grid_constant__ Look p) {
     __shared__ u32 sums[3];
     if (threadIdx.x < 3) sums[threadIdx.x] = 0;
     if (blockDim.x < 3) sums[0] = sums[1] = sums[2] = 0;

@@ -123,6 +123,13 @@ impl Mask {
         Self { bits: self.bits & only.bits, halo: 0 }
     }
 
+    /// The macros for `kernel` with every feature that the source has, and this mask's halo.
+    #[cfg(test)]
+    pub(super) fn all_defines(self, kernel: Kernel) -> Vec<String> {
+        let halo = self.of(kernel).halo;
+        vec![format!("-DPART={}", kernel.part()), format!("-DHALO={halo}")]
+    }
+
     /// The macros for `kernel` with this mask, `-D` in front.
     pub(crate) fn defines(self, kernel: Kernel) -> Vec<String> {
         let mask = self.of(kernel);

@@ -86,22 +86,32 @@ fn only_samples(picture: &DevicePicture, before: &[u8], after: &[u8]) -> bool {
 /// Composes on the CPU and by the kernels, holds one to the other, and gives back what ran.
 #[track_caller]
 fn check(canvas: &Picture, layers: &[Layer<'_>], layout: Layout, what: &str) -> Vec<Kernel> {
+    check_on(&Emulated::default(), canvas, layers, layout, what)
+}
+
+#[track_caller]
+fn check_on(
+    machine: &Emulated,
+    canvas: &Picture,
+    layers: &[Layer<'_>],
+    layout: Layout,
+    what: &str,
+) -> Vec<Kernel> {
     let mut wanted = canvas.clone();
     compose(&mut wanted, layers);
-    let machine = Emulated::default();
-    let mut made = DevicePicture::upload(&machine, canvas, layout).unwrap();
+    let mut made = DevicePicture::upload(machine, canvas, layout).unwrap();
     let pictures: Vec<DevicePicture> = layers
         .iter()
-        .map(|layer| DevicePicture::upload(&machine, layer.picture, layout).unwrap())
+        .map(|layer| DevicePicture::upload(machine, layer.picture, layout).unwrap())
         .collect();
     let on: Vec<DeviceLayer<'_>> =
         layers.iter().zip(&pictures).map(|(layer, picture)| DeviceLayer::of(layer, picture)).collect();
     let memory = made.memory.clone().unwrap();
     let before = machine.read(&memory).unwrap();
-    compose_on_device(&machine, &mut made, Ground::Kept, &on).unwrap();
+    compose_on_device(machine, &mut made, Ground::Kept, &on).unwrap();
     let after = machine.read(&memory).unwrap();
     assert!(only_samples(&made, &before, &after), "{what}: written outside of the picture");
-    close(&made.download(&machine).unwrap(), &wanted, what);
+    close(&made.download(machine).unwrap(), &wanted, what);
     let ran = machine.ran.lock().unwrap();
     ran.iter().map(|(kernel, _)| *kernel).collect()
 }
@@ -288,6 +298,45 @@ fn effects() {
     check(&canvas, &[layer], Layout::Planar, "wide blur");
     let layer = Layer { effects: &wide, rotation: 31.0, ..Layer::at(&ink, 14.0, 10.0) };
     check(&canvas, &[layer], Layout::Planar, "wide blur of ink");
+}
+
+/// Modules that have only what their launch needs, one feature after the other.
+#[test]
+fn modules_cut_to_measure() {
+    if !compiler() {
+        return;
+    }
+    let machine = Emulated::cut();
+    let check = |canvas: &Picture, layer: Layer<'_>, what: &str| {
+        check_on(&machine, canvas, &[layer], Layout::SemiPlanar, what);
+    };
+    let canvas = picture(150, 90, Depth::Eight, T, 2);
+    let source = picture(120, 70, Depth::Eight, T, 8);
+    let other = picture(120, 70, Depth::Eight, tags(Matrix::Bt601, false, ChromaSite::Left), 8);
+    let pq = ColourTags { matrix: Matrix::Bt2020, transfer: Transfer::Pq, ..T };
+    let hdr = picture(120, 70, Depth::Ten, pq, 8);
+    let ink = logo(50, 30);
+    let at = |picture| Layer { opacity: 0.7, ..Layer::at(picture, 14.0, 10.0) };
+    check(&canvas, at(&source), "shifted");
+    check(&canvas, at(&ink), "ink");
+    check(&canvas, at(&other), "matrix");
+    check(&canvas, at(&hdr), "light");
+    check(&canvas, Layer { size: (77.0, 33.3), ..at(&source) }, "scaled");
+    check(&canvas, Layer { size: (77.0, 33.3), ..at(&ink) }, "scaled ink");
+    check(&canvas, Layer { rotation: 20.0, ..at(&source) }, "turned");
+    let key = ChromaKey { colour: [90, 140, 100], tolerance: 0.05, softness: 0.3, despill: 0.6 };
+    for effect in [
+        Effect::Grade(Grade { saturation: 1.4, ..Grade::default() }),
+        Effect::Lut(table(9, false)),
+        Effect::Vignette(Vignette { amount: 0.7, radius: 0.3 }),
+        Effect::ChromaKey(key),
+        Effect::Blur { sigma: 1.7 },
+    ] {
+        let effects = std::slice::from_ref(&effect);
+        check(&canvas, Layer { effects, ..at(&source) }, &format!("{effect:?}"));
+    }
+    let ten = picture(150, 90, Depth::Ten, T, 2);
+    check(&ten, at(&picture(120, 70, Depth::Ten, T, 8)), "10 bit");
 }
 
 #[test]
