@@ -98,8 +98,11 @@ fn composed(
     let mut made = DevicePicture::upload(gpu, canvas, layout)?;
     let pictures = layers.iter().map(|layer| DevicePicture::upload(gpu, layer.picture, layout));
     let pictures = pictures.collect::<rushes::Result<Vec<_>>>()?;
-    let layers: Vec<_> =
-        layers.iter().zip(&pictures).map(|(layer, picture)| DeviceLayer::of(layer, picture)).collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .zip(&pictures)
+        .map(|(layer, picture)| DeviceLayer::of(layer, picture))
+        .collect();
     compose_on_device(gpu, &mut made, Ground::Kept, &layers)?;
     let what = format!("{what}, {layout:?}, {:?}", canvas.depth());
     Ok(Check::pictures(what, &made.download(gpu)?, &wanted))
@@ -117,7 +120,8 @@ pub fn all(gpu: &Gpu, seed: u32) -> Result<Vec<Check>> {
 
 fn layers(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
     let mut chance = Chance::new(seed);
-    let grade = Effect::Grade(Grade { exposure: 0.3, contrast: 1.2, saturation: 1.4, temperature: 5000.0 });
+    let grade =
+        Effect::Grade(Grade { exposure: 0.3, contrast: 1.2, saturation: 1.4, temperature: 5000.0 });
     let key = ChromaKey { colour: [90, 140, 100], tolerance: 0.05, softness: 0.3, despill: 0.6 };
     let effects = [
         ("grade", grade.clone()),
@@ -141,7 +145,10 @@ fn layers(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
             };
             let half = Layer { opacity: 0.37, ..Layer::at(&whole, 0.0, 0.0) };
             check("one over another", &[half])?;
-            check("four", &[half, Layer::at(&whole, 32.0, 16.0), half, Layer::at(&whole, 5.0, 3.0)])?;
+            check(
+                "four",
+                &[half, Layer::at(&whole, 32.0, 16.0), half, Layer::at(&whole, 5.0, 3.0)],
+            )?;
             check("ink", &[Layer { opacity: 0.8, ..Layer::at(&logo, 40.0, 22.0) }])?;
             for n in 0..6 {
                 let mut any = |low, high| chance.between(low, high);
@@ -160,11 +167,15 @@ fn layers(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
                     ..Layer::at(&film, 0.0, 0.0)
                 };
                 check(&format!("anywhere at {rotation:.1} degrees"), &[layer])?;
-                let layer = Layer { rotation, centre: (200.0, 100.0), ..Layer::at(&logo, 0.0, 0.0) };
+                let layer =
+                    Layer { rotation, centre: (200.0, 100.0), ..Layer::at(&logo, 0.0, 0.0) };
                 check(&format!("ink at {rotation:.1} degrees"), &[layer])?;
             }
-            let middle =
-                Layer { centre: (321.0, 181.0), size: (500.0, 300.0), ..Layer::at(&film, 0.0, 0.0) };
+            let middle = Layer {
+                centre: (321.0, 181.0),
+                size: (500.0, 300.0),
+                ..Layer::at(&film, 0.0, 0.0)
+            };
             for (what, effect) in &effects {
                 check(what, &[Layer { effects: std::slice::from_ref(effect), ..middle }])?;
             }
@@ -203,7 +214,8 @@ fn conversions(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
 
 fn transitions(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
     for depth in [Depth::Eight, Depth::Ten] {
-        let (a, b) = (picture((322, 182), depth, T, seed)?, picture((322, 182), depth, T, seed + 1)?);
+        let (a, b) =
+            (picture((322, 182), depth, T, seed)?, picture((322, 182), depth, T, seed + 1)?);
         let on = |picture| DevicePicture::upload(gpu, picture, Layout::SemiPlanar);
         let (da, db, mut out) = (on(&a)?, on(&b)?, on(&a)?);
         let mut ring = DownloadRing::new(gpu, &out, 3)?;
@@ -261,7 +273,11 @@ fn looks(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
                 }
             }
             let mean = f64::floor(sum / count + 0.5);
-            let wide = if k == 0 { (mean - 16.0) * 255.0 / 219.0 } else { (mean - 128.0) * 255.0 / 224.0 + 128.0 };
+            let wide = if k == 0 {
+                (mean - 16.0) * 255.0 / 219.0
+            } else {
+                (mean - 128.0) * 255.0 / 224.0 + 128.0
+            };
             wanted.push(wide.clamp(0.0, 255.0));
         }
     }
@@ -286,7 +302,11 @@ fn looks(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
     // A grey ramp and a colour: what R′G′B′ must be is known without a resize.
     let grey: Vec<u8> = (0..1280 * 720).map(|i| 16 + (i % 1280 * 219 / 1279) as u8).collect();
     let planes = [grey.clone(), vec![128; 640 * 360], vec![128; 640 * 360]];
-    let ramp = DevicePicture::upload(gpu, &Picture::from_planes8(1280, 720, T, planes)?, Layout::SemiPlanar)?;
+    let ramp = DevicePicture::upload(
+        gpu,
+        &Picture::from_planes8(1280, 720, T, planes)?,
+        Layout::SemiPlanar,
+    )?;
     let form = TensorForm {
         crop: Rect::of_size(1280, 720),
         size: (1280, 720),

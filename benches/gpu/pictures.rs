@@ -47,11 +47,7 @@ pub fn picture(size: (u32, u32), depth: Depth, tags: ColourTags, seed: u32) -> R
         (0..w * h).map(value).collect()
     };
     let (w, h) = size;
-    let planes = [
-        plane(w, h, 16, 235),
-        plane(w / 2, h / 2, 80, 180),
-        plane(w / 2, h / 2, 70, 190),
-    ];
+    let planes = [plane(w, h, 16, 235), plane(w / 2, h / 2, 80, 180), plane(w / 2, h / 2, 70, 190)];
     Ok(if depth == Depth::Ten {
         Picture::from_planes10(w, h, tags, planes)?
     } else {

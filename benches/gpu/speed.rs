@@ -44,6 +44,9 @@ fn copy(gpu: &Gpu) -> Result<f64> {
     Ok(2.0 * bytes as f64 / time)
 }
 
+/// The layers of a frame, by its number.
+type Laid<'a> = Box<dyn Fn(usize) -> Vec<DeviceLayer<'a>> + 'a>;
+
 struct Size {
     name: &'static str,
     width: u32,
@@ -58,7 +61,8 @@ pub fn all(gpu: &Gpu, quick: bool) -> Result<(f64, Vec<Value>)> {
     // What a launch costs when there is nothing to do.
     let (tiny, mut to) = (frames(gpu, 16, 16, 1, Depth::Eight, T)?, blank(gpu, 16, 16)?);
     let layer = DeviceLayer { opacity: 0.5, ..DeviceLayer::at(&tiny[0], 0.0, 0.0) };
-    let time = seconds(gpu, count, |_| Ok(compose_on_device(gpu, &mut to, Ground::Kept, &[layer])?))?;
+    let time =
+        seconds(gpu, count, |_| Ok(compose_on_device(gpu, &mut to, Ground::Kept, &[layer])?))?;
     measured.push(json!({ "what": "a launch of 16 x 16", "microseconds": time * 1e6 }));
     let mut note = |what: String, time: f64, bytes: f64| {
         measured.push(json!({
@@ -106,32 +110,47 @@ pub fn all(gpu: &Gpu, quick: bool) -> Result<(f64, Vec<Value>)> {
             let bytes = frame * (layers as f64 / 4.0 + 1.0);
             note(format!("{layers} layers enlarged twice, {name}"), time, bytes);
         }
-        let grade = [Effect::Grade(Grade { exposure: 0.3, ..Grade::default() }), Effect::Lut(table()?)];
+        let grade =
+            [Effect::Grade(Grade { exposure: 0.3, ..Grade::default() }), Effect::Lut(table()?)];
         let bt601 = tags(Matrix::Bt601, false, ChromaSite::Left, Transfer::Sdr);
         let hdr = tags(Matrix::Bt2020, false, ChromaSite::Left, Transfer::Pq);
         let other = frames(gpu, w, h, TURNS, Depth::Eight, bt601)?;
         let ten = frames(gpu, w, h, TURNS, Depth::Ten, hdr)?;
         let logo = DevicePicture::upload(gpu, &ink(w / 2, 120, T)?, Layout::Planar)?;
         let place = (f64::from(w / 4), f64::from(h - 200));
-        let mut one = |what: &str, bytes: f64, layers: &dyn Fn(usize) -> Vec<DeviceLayer<'_>>| -> Result<()> {
+        let cases: [(&str, f64, Laid<'_>); 5] = [
+            ("BT.601 to BT.709", 2.0, Box::new(|i| vec![DeviceLayer::at(&other[i], 0.0, 0.0)])),
+            ("PQ of 10 bit to BT.709", 3.0, Box::new(|i| vec![DeviceLayer::at(&ten[i], 0.0, 0.0)])),
+            (
+                "grade and table",
+                2.0,
+                Box::new(|i| {
+                    vec![DeviceLayer { effects: &grade, ..DeviceLayer::at(&pool[i], 0.0, 0.0) }]
+                }),
+            ),
+            (
+                "turned by 7 degrees",
+                2.0,
+                Box::new(|i| {
+                    vec![DeviceLayer { rotation: 7.0, ..DeviceLayer::at(&pool[i], 0.0, 0.0) }]
+                }),
+            ),
+            (
+                "a caption",
+                2.0,
+                Box::new(|i| {
+                    let caption = DeviceLayer::at(&logo, place.0, place.1);
+                    vec![DeviceLayer::at(&pool[i], 0.0, 0.0), caption]
+                }),
+            ),
+        ];
+        for (what, times, layers) in &cases {
             let time = seconds(gpu, count, |i| {
                 let layers = layers(i % TURNS);
                 Ok(compose_on_device(gpu, &mut outs[i % TURNS], Ground::Kept, &layers)?)
             })?;
-            note(format!("{what}, {name}"), time, bytes);
-            Ok(())
-        };
-        one("BT.601 to BT.709", 2.0 * frame, &|i| vec![DeviceLayer::at(&other[i], 0.0, 0.0)])?;
-        one("PQ of 10 bit to BT.709", 3.0 * frame, &|i| vec![DeviceLayer::at(&ten[i], 0.0, 0.0)])?;
-        one("grade and table", 2.0 * frame, &|i| {
-            vec![DeviceLayer { effects: &grade, ..DeviceLayer::at(&pool[i], 0.0, 0.0) }]
-        })?;
-        one("turned by 7 degrees", 2.0 * frame, &|i| {
-            vec![DeviceLayer { rotation: 7.0, ..DeviceLayer::at(&pool[i], 0.0, 0.0) }]
-        })?;
-        one("a caption", 2.0 * frame, &|i| {
-            vec![DeviceLayer::at(&pool[i], 0.0, 0.0), DeviceLayer::at(&logo, place.0, place.1)]
-        })?;
+            note(format!("{what}, {name}"), time, times * frame);
+        }
         for kind in [TransitionKind::Dissolve, TransitionKind::Zoom, TransitionKind::Clock] {
             let time = seconds(gpu, count, |i| {
                 let (a, b) = (&pool[i % TURNS], &pool[(i + 7) % TURNS]);

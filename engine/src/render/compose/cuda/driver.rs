@@ -299,8 +299,7 @@ impl Gpu {
 
     fn function(&self, kernel: Kernel, mask: Mask) -> Result<CudaFunction> {
         let key = (kernel, mask.of(kernel));
-        let mut functions =
-            self.device.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut functions = self.device.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.get(&key) {
             return Ok(function.clone());
         }
@@ -466,8 +465,8 @@ impl Program {
 
     fn ptx(&self) -> Result<Ptx> {
         // SAFETY: the program is compiled.
-        let text = unsafe { nvrtc::get_ptx(self.0) }
-            .map_err(|e| unsupported(format!("NVRTC: {e}")))?;
+        let text =
+            unsafe { nvrtc::get_ptx(self.0) }.map_err(|e| unsupported(format!("NVRTC: {e}")))?;
         let text: Vec<u8> = text.into_iter().map(|c| c as u8).take_while(|c| *c != 0).collect();
         Ok(Ptx::from_src(String::from_utf8_lossy(&text).into_owned()))
     }

@@ -1,4 +1,4 @@
-// The few words of CUDA C that kernels.cu uses, for a C++ compiler: a block is so many threads of the
+// The few words of CUDA C that the kernels use, for a C++ compiler: a block is so many threads of the
 // machine with a barrier (usually one thread without), blocks run one after the other.
 #include <algorithm>
 #include <atomic>
@@ -45,7 +45,10 @@ static inline unsigned __dp2a_hi(unsigned a, unsigned b, unsigned c) {
     return c + (a & 0xffff) * (b >> 16 & 0xff) + (a >> 16) * (b >> 24);
 }
 
-#include "kernels.cu"
+#include "kernels/common.cu"
+#include "kernels/tile.cu"
+#include "kernels/plain.cu"
+#include "kernels/passes.cu"
 
 template <typename P>
 static void run(void (*kernel)(P), const void *params, const unsigned *grid, unsigned threads) {

@@ -1,4 +1,4 @@
-//! The kernels as CPU code: `kernels.cu` compiled by the C++ compiler with `emulate.h`, a library for
+//! The kernels as CPU code: `kernels/` compiled by the C++ compiler with `emulate.h`, a library for
 //! each mask. Memory lies between guards that must stay as they are.
 
 #![allow(unsafe_code)]
@@ -18,8 +18,7 @@ const GUARD: usize = 512;
 /// What they hold, and what memory holds before it is written.
 const POISON: u8 = 0xa5;
 
-type Emulate =
-    unsafe extern "C" fn(c_uint, *const c_void, c_ulong, *const c_uint, c_uint) -> c_int;
+type Emulate = unsafe extern "C" fn(c_uint, *const c_void, c_ulong, *const c_uint, c_uint) -> c_int;
 
 /// Compiled kernels by their part and macros; running them one at a time, because the shared memory of
 /// a block is static here.
@@ -80,7 +79,14 @@ fn compiled(defines: &[String]) -> Result<libloading::Library> {
     let library = folder.path().join("kernels.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render/compose/cuda/emulate.h");
     let made = Command::new("g++")
-        .args(["-std=c++20", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unused-function"])
+        .args([
+            "-std=c++20",
+            "-O1",
+            "-ffp-contract=off",
+            "-Wall",
+            "-Werror",
+            "-Wno-unused-function",
+        ])
         .args(["-Wno-unused-variable", "-Wno-unused-but-set-variable"])
         .args(["-shared", "-fPIC", "-pthread", "-x", "c++"])
         .args(defines)

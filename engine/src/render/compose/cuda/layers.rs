@@ -455,8 +455,7 @@ impl Job<'_> {
         let grids = [area.luma(), area.chroma(site, theirs)];
         let view = self.view(upright, (0.0, 0.0));
         let part = (area.x.count, area.y.count);
-        let mut drawn =
-            self.finished(self.drawn(layer.picture.planes, grids)?, part, &view)?;
+        let mut drawn = self.finished(self.drawn(layer.picture.planes, grids)?, part, &view)?;
         self.made(&mut drawn, part, &view, self.canvas.depth())?;
 
         let shrink = (upright.0 / w, upright.1 / h);
@@ -554,12 +553,7 @@ fn blur(machine: &dyn Machine, picture: &DevicePicture, sigma: f64) -> Result<()
     Ok(())
 }
 
-fn sharpen(
-    machine: &dyn Machine,
-    picture: &DevicePicture,
-    amount: f64,
-    sigma: f64,
-) -> Result<()> {
+fn sharpen(machine: &dyn Machine, picture: &DevicePicture, amount: f64, sigma: f64) -> Result<()> {
     let luma = picture.planes[0];
     let size = (picture.width(), picture.height());
     let (depth, tags) = (picture.depth(), picture.tags);
@@ -621,4 +615,3 @@ fn over_plane(
     let blocks = (plane.width as u32 * plane.height as u32).div_ceil(kernel.threads());
     machine.launch(Launch { kernel, mask, grid: [blocks.max(1), 1], params })
 }
-

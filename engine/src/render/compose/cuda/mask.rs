@@ -1,9 +1,14 @@
-//! Which kernel, made for what: the names in `kernels.cu` and the macros that cut it.
+//! Which kernel, made for what: the names in `kernels/` and the macros that cut the text.
 
 /// The text of every kernel.
-pub(crate) const SOURCE: &str = include_str!("kernels.cu");
+pub(crate) const SOURCE: &str = concat!(
+    include_str!("kernels/common.cu"),
+    include_str!("kernels/tile.cu"),
+    include_str!("kernels/plain.cu"),
+    include_str!("kernels/passes.cu"),
+);
 
-/// A kernel of `kernels.cu`.
+/// A kernel of `kernels/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
     Compose,
@@ -133,9 +138,8 @@ impl Mask {
     /// The macros for `kernel` with this mask, `-D` in front.
     pub(crate) fn defines(self, kernel: Kernel) -> Vec<String> {
         let mask = self.of(kernel);
-        let flag = |(bit, name): &(u16, &str)| {
-            format!("-D{name}={}", u8::from(mask.bits & bit != 0))
-        };
+        let flag =
+            |(bit, name): &(u16, &str)| format!("-D{name}={}", u8::from(mask.bits & bit != 0));
         let own = [format!("-DPART={}", kernel.part()), format!("-DHALO={}", mask.halo)];
         Self::NAMES.iter().map(flag).chain(own).collect()
     }

@@ -5,7 +5,7 @@
 //! [`compose`](super::compose) means: places, weights, rounding and order are the same, down to the
 //! whole numbers of a resize, so that a frame looks the same whoever made it.
 //!
-//! `kernels.cu` is the one source of all kernels. [`Gpu`](driver::Gpu) (feature `cuda`) compiles it with
+//! `kernels/` is the one source of all kernels. [`Gpu`](driver::Gpu) (feature `cuda`) compiles it with
 //! NVRTC at first use, once for each set of features; neither a toolkit nor a driver is needed to
 //! build. In the tests the same source is CPU code (`emulated.rs`), compared with the CPU's compositor.
 //!

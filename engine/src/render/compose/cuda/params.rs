@@ -1,4 +1,4 @@
-//! What is handed to the kernels: the structures of `kernels.cu`, field by field. Their sizes are
+//! What is handed to the kernels: the structures of `kernels/common.cu`, field by field. Their sizes are
 //! asserted here and there; a field that moved shows at once in every test that runs a kernel.
 
 /// A plane in device memory: sample `(x, y)` lies at `base + x × sx + y × sy`.

@@ -90,10 +90,11 @@ impl DevicePicture {
         // Where each plane begins, how its rows follow, and how its samples do.
         let mut places = [(0, 0, 0); 5];
         let mut end = 0;
-        let mut put = |place: &mut (usize, usize, usize), pitch: usize, rows: usize, step: usize| {
-            *place = (end, pitch, step);
-            end += pitch * rows;
-        };
+        let mut put =
+            |place: &mut (usize, usize, usize), pitch: usize, rows: usize, step: usize| {
+                *place = (end, pitch, step);
+                end += pitch * rows;
+            };
         put(&mut places[0], full, h, bytes);
         if semi {
             put(&mut places[1], chroma, h / 2, 2 * bytes);
@@ -222,18 +223,18 @@ impl DevicePicture {
         let Some(memory) = &made.memory else { return Ok(made) };
         let mut bytes = vec![0; memory.bytes];
         match &picture.planes {
-            Planes::Eight(yuv) => made.each_plane(yuv, |to, plane| pack(to, plane, &mut bytes, memory)),
-            Planes::Ten(yuv) => made.each_plane(yuv, |to, plane| pack(to, plane, &mut bytes, memory)),
+            Planes::Eight(yuv) => {
+                made.each_plane(yuv, |to, plane| pack(to, plane, &mut bytes, memory))
+            }
+            Planes::Ten(yuv) => {
+                made.each_plane(yuv, |to, plane| pack(to, plane, &mut bytes, memory))
+            }
         }
         machine.write(memory, &bytes)?;
         Ok(made)
     }
 
-    fn each_plane<T: Sample>(
-        &self,
-        yuv: &Yuv<T>,
-        mut take: impl FnMut(&params::Plane, &Plane<T>),
-    ) {
+    fn each_plane<T: Sample>(&self, yuv: &Yuv<T>, mut take: impl FnMut(&params::Plane, &Plane<T>)) {
         for (to, from) in self.planes.iter().zip(&yuv.planes) {
             take(to, from);
         }

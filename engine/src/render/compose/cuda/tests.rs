@@ -70,9 +70,8 @@ fn only_samples(picture: &DevicePicture, before: &[u8], after: &[u8]) -> bool {
     for plane in picture.planes.iter().filter(|plane| plane.base != 0) {
         for y in 0..plane.height as usize {
             for x in 0..plane.width as usize {
-                let at = (plane.base - base) as usize
-                    + y * plane.sy as usize
-                    + x * plane.sx as usize;
+                let at =
+                    (plane.base - base) as usize + y * plane.sy as usize + x * plane.sx as usize;
                 belongs[at] = true;
                 if plane.wide != 0 {
                     belongs[at + 1] = true;
@@ -104,8 +103,11 @@ fn check_on(
         .iter()
         .map(|layer| DevicePicture::upload(machine, layer.picture, layout).unwrap())
         .collect();
-    let on: Vec<DeviceLayer<'_>> =
-        layers.iter().zip(&pictures).map(|(layer, picture)| DeviceLayer::of(layer, picture)).collect();
+    let on: Vec<DeviceLayer<'_>> = layers
+        .iter()
+        .zip(&pictures)
+        .map(|(layer, picture)| DeviceLayer::of(layer, picture))
+        .collect();
     let memory = made.memory.clone().unwrap();
     let before = machine.read(&memory).unwrap();
     compose_on_device(machine, &mut made, Ground::Kept, &on).unwrap();
@@ -155,7 +157,8 @@ fn layers_that_are_only_shifted() {
     }
     let canvas = picture(150, 62, Depth::Eight, T, 1);
     let ink = logo(48, 28);
-    let layers = [Layer::at(&ink, 30.0, 12.0), Layer { opacity: 0.4, ..Layer::at(&ink, 64.0, 20.0) }];
+    let layers =
+        [Layer::at(&ink, 30.0, 12.0), Layer { opacity: 0.4, ..Layer::at(&ink, 64.0, 20.0) }];
     for layout in LAYOUTS {
         assert_eq!(check(&canvas, &layers, layout, "ink"), [Kernel::ComposePlain]);
     }
@@ -169,8 +172,7 @@ fn a_new_canvas_and_nothing_on_it() {
     let machine = Emulated::default();
     for depth in [Depth::Eight, Depth::Ten] {
         for layout in LAYOUTS {
-            let mut made =
-                DevicePicture::new(&machine, (70, 38), depth, T, layout, false).unwrap();
+            let mut made = DevicePicture::new(&machine, (70, 38), depth, T, layout, false).unwrap();
             compose_on_device(&machine, &mut made, Ground::New, &[]).unwrap();
             let mut wanted = Picture::new(70, 38, depth, T, false).unwrap();
             assert_eq!(made.download(&machine).unwrap(), wanted);
@@ -180,15 +182,20 @@ fn a_new_canvas_and_nothing_on_it() {
             assert_eq!(made.download(&machine).unwrap(), wanted);
             // Layers that are nowhere.
             let source = made.clone();
-            let nowhere = DeviceLayer { size: (f64::NAN, 3.0), ..DeviceLayer::at(&source, 0.0, 0.0) };
+            let nowhere =
+                DeviceLayer { size: (f64::NAN, 3.0), ..DeviceLayer::at(&source, 0.0, 0.0) };
             let off = DeviceLayer::at(&source, 500.0, 0.0);
             compose_on_device(&machine, &mut made, Ground::Kept, &[nowhere, off]).unwrap();
             assert_eq!(made.download(&machine).unwrap(), wanted);
         }
     }
-    let mut clear = DevicePicture::new(&machine, (32, 18), Depth::Eight, T, Layout::Planar, true).unwrap();
+    let mut clear =
+        DevicePicture::new(&machine, (32, 18), Depth::Eight, T, Layout::Planar, true).unwrap();
     compose_on_device(&machine, &mut clear, Ground::New, &[]).unwrap();
-    assert_eq!(clear.download(&machine).unwrap(), Picture::new(32, 18, Depth::Eight, T, true).unwrap());
+    assert_eq!(
+        clear.download(&machine).unwrap(),
+        Picture::new(32, 18, Depth::Eight, T, true).unwrap()
+    );
 }
 
 #[test]
@@ -252,8 +259,7 @@ fn effects() {
     if !compiler() {
         return;
     }
-    let grade =
-        Grade { exposure: 0.3, contrast: 1.2, saturation: 1.4, temperature: 5000.0 };
+    let grade = Grade { exposure: 0.3, contrast: 1.2, saturation: 1.4, temperature: 5000.0 };
     let key = ChromaKey { colour: [90, 140, 100], tolerance: 0.05, softness: 0.3, despill: 0.6 };
     let all = [
         Effect::Grade(grade),
@@ -401,7 +407,11 @@ fn transitions() {
         return;
     }
     let machine = Emulated::default();
-    for (depth, layout) in [(Depth::Eight, Layout::SemiPlanar), (Depth::Ten, Layout::SemiPlanar), (Depth::Eight, Layout::Planar)] {
+    for (depth, layout) in [
+        (Depth::Eight, Layout::SemiPlanar),
+        (Depth::Ten, Layout::SemiPlanar),
+        (Depth::Eight, Layout::Planar),
+    ] {
         let (a, b) = (picture(98, 66, depth, T, 1), picture(98, 66, depth, T, 2));
         let on = |picture| DevicePicture::upload(&machine, picture, layout).unwrap();
         let (da, db, mut out) = (on(&a), on(&b), on(&a));
@@ -477,7 +487,14 @@ fn exact_tensor(source: &Picture, form: &TensorForm) -> Vec<f64> {
             None => Grid { first: begin + step / 2.0 - 0.5, step, count, low, high, filter },
             Some(own) => {
                 let first = (begin + step / 2.0 - own) / 2.0;
-                Grid { first, step: step / 2.0, count, low: low / 2, high: high.div_ceil(2), filter }
+                Grid {
+                    first,
+                    step: step / 2.0,
+                    count,
+                    low: low / 2,
+                    high: high.div_ceil(2),
+                    filter,
+                }
             }
         }
     };
@@ -493,9 +510,11 @@ fn exact_tensor(source: &Picture, form: &TensorForm) -> Vec<f64> {
                 resampled(&exact.planes[p], stride, &grids.0, i, &grids.1, j).clamp(0.0, top)
             };
             let read = |v: f64, (zero, span): (f64, f64)| (v - zero) / span;
-            let ycc = [read(at(0), codes.luma), read(at(1), codes.chroma), read(at(2), codes.chroma)];
+            let ycc =
+                [read(at(0), codes.luma), read(at(1), codes.chroma), read(at(2), codes.chroma)];
             for (c, v) in to_rgb(ycc, source.tags.matrix).into_iter().enumerate() {
-                let normal = (v.clamp(0.0, 1.0) - f64::from(form.mean[c])) / f64::from(form.deviation[c]);
+                let normal =
+                    (v.clamp(0.0, 1.0) - f64::from(form.mean[c])) / f64::from(form.deviation[c]);
                 made[(c * h + j) * w + i] = normal;
             }
         }
@@ -548,7 +567,8 @@ fn histograms_and_small_pictures() {
                     }
                 }
                 let mean = (sum / count + 0.5).floor();
-                let (low, span, middle) = if k == 0 { (16.0, 219.0, 0.0) } else { (128.0, 224.0, 128.0) };
+                let (low, span, middle) =
+                    if k == 0 { (16.0, 219.0, 0.0) } else { (128.0, 224.0, 128.0) };
                 let wide = if full { mean } else { (mean - low) * 255.0 / span + middle };
                 wanted.push(wide.clamp(0.0, 255.0));
             }
@@ -629,7 +649,8 @@ fn surfaces_of_others() {
         unsafe { DevicePicture::foreign((98, 66), Depth::Ten, T, at, keeper) }
     };
     let foreign = surface(at).unwrap();
-    let mut made = DevicePicture::new(&machine, (98, 66), Depth::Ten, T, Layout::Planar, false).unwrap();
+    let mut made =
+        DevicePicture::new(&machine, (98, 66), Depth::Ten, T, Layout::Planar, false).unwrap();
     let layer = DeviceLayer::at(&foreign, 0.0, 0.0);
     compose_on_device(&machine, &mut made, Ground::New, &[layer]).unwrap();
     assert_eq!(made.download(&machine).unwrap(), source);
