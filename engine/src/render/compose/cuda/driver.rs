@@ -16,7 +16,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::{Ptx, result as nvrtc, sys as nvrtc_sys};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 fn unsupported(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, Stage::Render, what.into())
@@ -212,7 +212,7 @@ impl Gpu {
     /// Failures of the work.
     pub fn synchronize(&self) -> Result<()> {
         self.stream.synchronize().map_err(|e| failed("waiting for the GPU", e))?;
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(self.let_go());
         Ok(())
     }
 
@@ -263,6 +263,15 @@ impl Gpu {
             )
         }
         .map_err(|e| failed("copying on the GPU", e))
+    }
+
+    /// Lets go of what no work needs any more; what other threads asked for meanwhile stays.
+    fn let_go(&self) -> MutexGuard<'_, VecDeque<(CudaEvent, Keeper)>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while held.front().is_some_and(|(event, _)| event.is_complete()) {
+            held.pop_front();
+        }
+        held
     }
 
     fn bind(&self) -> Result<()> {
@@ -357,10 +366,7 @@ impl Machine for Gpu {
 
     fn hold(&self, keeper: Keeper) -> Result<()> {
         let event = self.stream.record_event(None).map_err(|e| failed("marking a moment", e))?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        while held.front().is_some_and(|(event, _)| event.is_complete()) {
-            held.pop_front();
-        }
+        let mut held = self.let_go();
         held.push_back((event, keeper));
         Ok(())
     }
