@@ -1,6 +1,7 @@
 //! Which kernel, made for what: the names in `kernels/` and the macros that cut the text.
 
 /// The text of every kernel.
+#[cfg(feature = "cuda")]
 pub(crate) const SOURCE: &str = concat!(
     include_str!("kernels/common.cu"),
     include_str!("kernels/tile.cu"),
@@ -25,6 +26,7 @@ pub(crate) enum Kernel {
 
 impl Kernel {
     /// Its name in the source.
+    #[cfg(feature = "cuda")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Compose => "compose",
