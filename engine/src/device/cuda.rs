@@ -30,15 +30,20 @@ DONE:
 }
 ";
 
+/// The driver's library.
+pub(crate) const DRIVER: [&str; 2] = ["libcuda.so.1", "libcuda.so"];
+
+/// Whether one of these libraries can be opened. cudarc panics where it finds none, and does not ask
+/// at all where another crate made it link them.
+pub(crate) fn opens(names: &[&str]) -> bool {
+    // SAFETY: the initialisers of the driver and of NVRTC have no demands.
+    #[allow(unsafe_code)]
+    names.iter().any(|name| unsafe { libloading::Library::new(*name) }.is_ok())
+}
+
 /// The name of the GPU of this number, after a kernel has run on it and been right.
 pub(super) fn probe(number: u32) -> Result<String, NoGpu> {
-    // With the models, CUDA is linked (to scripts/cuda-stand-ins, which answer every call with the
-    // driver's own "no device" where none can be loaded). Without them cudarc loads it, and panics if it
-    // cannot.
-    // SAFETY: only looks whether the library can be loaded.
-    #[allow(unsafe_code)]
-    #[cfg(not(feature = "cuda"))]
-    if !unsafe { cudarc::driver::sys::is_culib_present() } {
+    if !opens(&DRIVER) {
         return Err(NoGpu::Absent("no NVIDIA driver: libcuda.so.1 cannot be loaded".into()));
     }
     let count = CudaContext::device_count()

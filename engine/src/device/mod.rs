@@ -8,7 +8,7 @@
 mod bytes;
 mod compute;
 #[cfg(feature = "cuda-kernels")]
-mod cuda;
+pub(crate) mod cuda;
 mod host;
 mod machine;
 mod nvml;
