@@ -1,6 +1,6 @@
 # The few commands that a person or CI starts from. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint demo bench bench-speech bench-shots bench-render clean-demo setup
+.PHONY: help cuda build test lint demo bench bench-speech bench-shots bench-render clean-demo setup
 
 CARGO ?= cargo
 
@@ -13,6 +13,18 @@ setup: ## install what building and testing need (Debian, Ubuntu)
 build: setup ## build the command line (development profile)
 	$(CARGO) build --locked -p rushes-cli
 
+# CUDA_ARCH: which GPUs machine code is made for: 80 (A100), 86, 89 (RTX 30, 40), 90 (H100, H200).
+CUDA_ARCH ?= 90
+CUDA_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/cuda
+
+cuda: setup ## build the command line with CUDA (assembles a toolkit; half an hour of two cores)
+	scripts/cuda-toolkit $(CUDA_DIR)/toolkit
+	scripts/cuda-stand-ins $(CUDA_DIR)/toolkit $(CUDA_DIR)/stand-ins
+	CUDA_HOME=$(CUDA_DIR)/toolkit CUDA_PATH=$(CUDA_DIR)/toolkit PATH="$(CUDA_DIR)/toolkit/bin:$$PATH" \
+	CUDACXX=$(CUDA_DIR)/toolkit/bin/nvcc LIBRARY_PATH=$(CUDA_DIR)/stand-ins \
+	CUDA_COMPUTE_CAP=$(CUDA_ARCH) CMAKE_CUDA_ARCHITECTURES=$(CUDA_ARCH)-real \
+	$(CARGO) build --locked -p rushes-cli --features cuda
+
 test: setup ## run every test
 	$(CARGO) test --workspace --locked
 
@@ -23,6 +35,7 @@ lint: setup ## check formatting, lints, floors and licences
 	scripts/check-floors
 	scripts/check-licences --self-test
 	scripts/check-licences
+	scripts/check-kernels
 
 demo: build ## fetch a short film and a narration, and process them
 	@CARGO="$(CARGO)" scripts/demo

@@ -2,6 +2,7 @@
 //! wrong one is told before anything runs.
 
 use crate::commands::batch::BatchArgs;
+use crate::commands::bench::BenchArgs;
 use crate::commands::costs::CostsArgs;
 use crate::commands::devices::DevicesArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -13,6 +14,7 @@ use crate::commands::render::{ConcatArgs, CutArgs, RenderArgs, VerifyArgs};
 use crate::commands::search::SearchArgs;
 use crate::commands::worker::WorkerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rushes::device::ComputeChoice;
 use rushes::limits::Limits;
 use rushes::media::Channels;
 use rushes::stills::NameTemplate;
@@ -55,6 +57,10 @@ pub struct Common {
     /// Threads that decode pictures, and threads that recognise speech [default: one per core]
     #[arg(long, global = true, value_name = "N", help_heading = "Common options")]
     pub threads: Option<NonZeroUsize>,
+    /// Where models and kernels run: auto, cpu, cuda or cuda:1; auto takes a GPU if this build can use
+    /// one and it works
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto", value_parser = device, help_heading = "Common options")]
+    pub device: ComputeChoice,
     /// Do the work even if the output is current
     #[arg(long, global = true, help_heading = "Common options")]
     pub force: bool,
@@ -228,6 +234,11 @@ pub enum Command {
         after_help = "Examples:\n  rushes worker --queue library/jobs.db\n  rushes worker --queue jobs.db --until-empty --only transcribe"
     )]
     Worker(WorkerArgs),
+    /// Measure what this machine can do, or set two results side by side
+    #[command(
+        after_help = "Examples:\n  rushes bench --quick\n  rushes bench --suite decode,transcribe --all-devices -o here.json --html here.html\n\nInputs are made here or come from `rushes models pull two-cities`; what is missing is left out and\nsaid. Every suite checks its results in the same run."
+    )]
+    Bench(BenchArgs),
     /// Show the processors, memory and GPUs that there are
     #[command(
         after_help = "Examples:\n  rushes devices\n  rushes devices --devices sim.toml --json"
@@ -358,6 +369,10 @@ pub struct Picture {
     /// Height in pixels; the width follows
     #[arg(long, value_name = "PX", value_parser = side())]
     pub height: Option<u32>,
+}
+
+fn device(text: &str) -> Result<ComputeChoice, String> {
+    text.parse().map_err(|error: rushes::Error| error.message().to_owned())
 }
 
 /// A time from the start of a film on.
@@ -581,9 +596,6 @@ pub struct SpeechArgs {
     /// What runs the model
     #[arg(long, value_enum, default_value = "auto")]
     pub engine: EngineChoice,
-    /// Where it runs; auto takes a GPU if this build can use one
-    #[arg(long, value_enum, default_value = "auto")]
-    pub device: DeviceChoice,
     /// Folder that holds the models [default: as for `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
@@ -655,12 +667,6 @@ pub enum EngineChoice {
     WhisperCpp,
     #[value(name = "onnxruntime")]
     OnnxRuntime,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeviceChoice {
-    Auto,
-    Cpu,
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 
 mod args;
 mod batch;
+mod bench;
 mod commands;
 mod inputs;
 mod output;

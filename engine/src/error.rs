@@ -83,6 +83,8 @@ pub enum Stage {
     Process,
     /// Reading an edit spec and laying it out.
     Timeline,
+    /// Finding out what a machine has, and working on a GPU.
+    Device,
 }
 
 impl Stage {
@@ -106,6 +108,7 @@ impl Stage {
             Self::Model => "model",
             Self::Process => "process",
             Self::Timeline => "timeline",
+            Self::Device => "device",
         }
     }
 }

@@ -17,7 +17,8 @@ pub fn open(
     let models = models(&catalogue, &store, &mut missing);
     let default = EmbedOptions::default();
     let threads = session.run.threads.unwrap_or(default.threads);
-    Ok((Embedders::new(models, EmbedOptions { threads, ..default }), missing))
+    let options = EmbedOptions { threads, compute: session.compute_models()?, ..default };
+    Ok((Embedders::new(models, options), missing))
 }
 
 fn models(catalogue: &Catalogue, store: &Store, missing: &mut Vec<ModelsError>) -> EmbedModels {

@@ -4,7 +4,7 @@ use super::{Session, Shown};
 use crate::args::{FrameChoice, Frames, Picture, PictureKind};
 use crate::output::Status;
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
-use rushes::pipeline::{ExtractFrames, FrameFile};
+use rushes::pipeline::{ExtractFrames, FrameFile, Run};
 use rushes::stills::PictureFormat;
 use rushes::text::plain;
 use rushes::time::Timestamp;
@@ -32,7 +32,8 @@ pub fn run(session: &Session, args: &Frames) -> anyhow::Result<Status> {
         deinterlace: args.deinterlace,
     };
     session.for_each(&args.inputs, |input, name, run| {
-        let made = job.run(input, &args.output.join(name), run)?;
+        let run = Run { hardware: session.hardware()?, ..run.clone() };
+        let made = job.run(input, &args.output.join(name), &run)?;
         let shown = plain(&made.output.to_string_lossy()).into_owned();
         let text = match &made.result {
             Some(frames) => format!("{shown}: {} frames", frames.len()),

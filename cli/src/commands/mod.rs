@@ -2,14 +2,15 @@
 
 mod audio;
 pub mod batch;
+pub mod bench;
 pub mod costs;
 pub mod devices;
 pub mod doctor;
-mod embed;
+pub mod embed;
 mod frames;
 pub mod jobs;
 pub mod library;
-mod models;
+pub mod models;
 mod mux;
 mod ocr;
 mod probe;
@@ -20,7 +21,7 @@ pub mod search;
 mod sheet;
 mod shell;
 mod shots;
-mod speech;
+pub mod speech;
 mod surroundings;
 mod transcribe;
 mod why;
@@ -28,12 +29,14 @@ pub mod worker;
 
 use crate::args::{Cli, Command, Common};
 use crate::inputs::{self, Input};
-use crate::output::{Output, Status, complain};
+use crate::output::{Output, Status, complain, say};
 use crate::progress::Bar;
 use rushes::control::Cancel;
-use rushes::media::Notice;
+use rushes::device::{Chosen, Compute, ComputeChoice};
+use rushes::media::{HardwareDecoding, Notice};
 use rushes::pipeline::Run;
 use serde::Serialize;
+use std::sync::OnceLock;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Verify(args) => render::verify(&session, args),
         Command::Models(args) => models::run(&session, args),
         Command::Batch(args) => batch::run(&session, args),
+        Command::Bench(args) => bench::run(&session, args),
         Command::Jobs(args) => jobs::run(&session, args),
         Command::Costs(args) => costs::run(&session, args),
         Command::Worker(args) => worker::run(&session, args),
@@ -73,6 +77,9 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
 pub struct Session {
     pub output: Output,
     pub run: Run,
+    device: ComputeChoice,
+    chosen: OnceLock<Chosen>,
+    hardware: OnceLock<Option<HardwareDecoding>>,
 }
 
 impl Session {
@@ -91,10 +98,52 @@ impl Session {
             limits: common.limits(),
             cancel,
             threads: common.threads,
+            hardware: None,
             force: common.force,
             on_progress: None,
         };
-        Ok(Self { output: Output { json: common.json, quiet: common.quiet }, run })
+        let output = Output { json: common.json, quiet: common.quiet };
+        Ok(Self { output, run, device: common.device, chosen: OnceLock::new(), hardware: OnceLock::new() })
+    }
+
+    /// Where models run.
+    pub fn compute_models(&self) -> rushes::Result<Compute> {
+        let found = self.compute()?;
+        let models = found.for_models();
+        if models != found && matches!(self.device, ComputeChoice::Only(_)) && !self.output.quiet {
+            say("models run on the CPU: this build has none for GPUs (see `make cuda`)");
+        }
+        Ok(models)
+    }
+
+    /// Where kernels run and pictures are decoded. The first call tries the device, and tells where it
+    /// falls back.
+    pub fn compute(&self) -> rushes::Result<Compute> {
+        if let Some(chosen) = self.chosen.get() {
+            return Ok(chosen.compute);
+        }
+        let chosen = self.device.resolve()?;
+        if let Some(why) = chosen.fell_back.as_deref().filter(|_| !self.output.quiet) {
+            say(&format!("working on the CPU: {why}"));
+        }
+        Ok(self.chosen.get_or_init(|| chosen).compute)
+    }
+
+    /// The GPU that decodes, if models run on one. Where it has no decoder that is told once.
+    pub fn hardware(&self) -> rushes::Result<Option<HardwareDecoding>> {
+        let Compute::Cuda(number) = self.compute()? else { return Ok(None) };
+        Ok(self
+            .hardware
+            .get_or_init(|| {
+                HardwareDecoding::cuda(number)
+                    .inspect_err(|error| {
+                        if !self.output.quiet {
+                            say(&format!("decoding on the CPU: {}", error.message()));
+                        }
+                    })
+                    .ok()
+            })
+            .clone())
     }
 
     /// Does `work` on every input in turn; one that fails is told and does not stop the others.

@@ -85,7 +85,10 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
     let has = |stage| all || args.stages.contains(&stage);
     let transcript = if has(StageChoice::Transcribe) {
         match speech::open(session, &args.speech)? {
-            Ok(speech) => Some(WithSpeech { speech, settings: speech::settings(&args.speech) }),
+            Ok(speech) => {
+                let settings = speech::settings(&args.speech, &speech);
+                Some(WithSpeech { speech, settings })
+            }
             Err(error) if !all => return speech::refuse(session, &error).map(Err),
             Err(error) => {
                 if !session.output.quiet {

@@ -2,9 +2,10 @@
 
 use super::Session;
 use super::models::store;
-use crate::args::{DeviceChoice, EngineChoice, SpeechArgs, SpeechTask};
+use crate::args::{EngineChoice, SpeechArgs, SpeechTask};
 use crate::output::{Status, complain, say};
 use rushes::control::Cancel;
+use rushes::device::Compute;
 use rushes::speech::recogniser::{Search, Wanted};
 use rushes::speech::{
     ModelFile, Speech, SpeechEngine, SpeechModels, SpeechOptions, TranscribeSettings,
@@ -28,12 +29,13 @@ pub fn open(
 ) -> anyhow::Result<Result<Arc<Speech>, ModelsError>> {
     let catalogue = Catalogue::embedded()?;
     let store = store(args.models_dir.as_deref())?;
-    Ok(resolve(session, args, &catalogue, &store))
+    Ok(resolve(session, args, session.compute_models()?, &catalogue, &store))
 }
 
 fn resolve(
     session: &Session,
     args: &SpeechArgs,
+    compute: Compute,
     catalogue: &Catalogue,
     store: &Store,
 ) -> Result<Arc<Speech>, ModelsError> {
@@ -43,7 +45,7 @@ fn resolve(
     {
         say(&format!("{} is not here; using {}", asked.name, whisper.artefact.name));
     }
-    let engine = engine(args);
+    let engine = engine(args, compute);
     let vad = (!args.no_vad).then(|| store.resolve(catalogue, "silero-vad")).transpose()?;
     let needs_runtime = vad.is_some() || engine == SpeechEngine::OnnxRuntime;
     let runtime = needs_runtime.then(|| store.resolve(catalogue, "onnxruntime")).transpose()?;
@@ -59,22 +61,23 @@ fn resolve(
     let options = SpeechOptions {
         engine,
         threads: session.run.threads.unwrap_or(default.threads),
-        gpu: args.device == DeviceChoice::Auto,
+        compute,
         align_words: args.words,
     };
     Ok(Arc::new(Speech::new(models, options)))
 }
 
-/// The recogniser that is chosen.
-fn engine(args: &SpeechArgs) -> SpeechEngine {
+/// The recogniser that is chosen: on a GPU only whisper.cpp runs.
+fn engine(args: &SpeechArgs, compute: Compute) -> SpeechEngine {
     match args.engine {
+        EngineChoice::Auto if compute.is_gpu() => SpeechEngine::WhisperCpp,
         EngineChoice::Auto | EngineChoice::OnnxRuntime => SpeechEngine::OnnxRuntime,
         EngineChoice::WhisperCpp => SpeechEngine::WhisperCpp,
     }
 }
 
-/// What decides the text, by the options.
-pub fn settings(args: &SpeechArgs) -> TranscribeSettings {
+/// What decides the text, by the options and the recogniser that was chosen.
+pub fn settings(args: &SpeechArgs, speech: &Speech) -> TranscribeSettings {
     let default = TranscribeSettings::default();
     let wanted = Wanted {
         language: args.language.code().map(str::to_owned),
@@ -87,7 +90,7 @@ pub fn settings(args: &SpeechArgs) -> TranscribeSettings {
         ..default.wanted
     };
     let vad = default.vad.filter(|_| !args.no_vad);
-    TranscribeSettings { wanted, vad, chunks: engine(args).chunks() }
+    TranscribeSettings { wanted, vad, chunks: speech.engine().chunks() }
 }
 
 /// Tells of a model that is missing or damaged.

@@ -50,8 +50,15 @@ struct Done {
 }
 
 pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
+    if args.output.is_none() && args.format.len() > 1 {
+        anyhow::bail!("several formats need a folder to go to: give -o DIR");
+    }
+    let speech = match speech::open(session, &args.speech)? {
+        Ok(speech) => speech,
+        Err(error) => return speech::refuse(session, &error),
+    };
     let job = Transcribe {
-        settings: speech::settings(&args.speech),
+        settings: speech::settings(&args.speech, &speech),
         formats: match args.format.as_slice() {
             [] if args.output.is_none() => vec![SubtitleFormat::Txt],
             [] => vec![SubtitleFormat::Srt],
@@ -63,13 +70,6 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
             max_chars_per_second: args.lines.reading_speed,
             min_gap: args.lines.min_gap,
         },
-    };
-    if args.output.is_none() && job.formats.len() > 1 {
-        anyhow::bail!("several formats need a folder to go to: give -o DIR");
-    }
-    let speech = match speech::open(session, &args.speech)? {
-        Ok(speech) => speech,
-        Err(error) => return speech::refuse(session, &error),
     };
     let inputs = inputs::resolve(&args.inputs);
     let names = inputs::output_names(&inputs);

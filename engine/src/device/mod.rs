@@ -6,6 +6,9 @@
 //! machine without a GPU is a whole machine.
 
 mod bytes;
+mod compute;
+#[cfg(feature = "cuda-kernels")]
+pub(crate) mod cuda;
 mod host;
 mod machine;
 mod nvml;
@@ -13,6 +16,7 @@ mod simulated;
 mod visible;
 
 pub use bytes::{parse_bytes, show_bytes};
+pub use compute::{Chosen, Compute, ComputeChoice};
 pub use host::Host;
 pub use machine::{Machine, MachineOptions};
 pub use simulated::Simulated;

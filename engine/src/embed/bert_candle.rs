@@ -4,8 +4,9 @@ use super::candle_net::Place;
 use super::text_encoder::TextNet;
 use super::tokens::TokenBatch;
 use super::weights::settings;
+use crate::device::Compute;
 use crate::error::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_transformers::models::bert::{BertModel, Config};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,9 +17,16 @@ pub(super) struct BertCandle {
 }
 
 impl BertCandle {
-    pub(super) fn open(weights: &Path, config: &Path, threads: NonZeroUsize) -> Result<Self> {
+    pub(super) fn open(
+        weights: &Path,
+        config: &Path,
+        compute: Compute,
+        threads: NonZeroUsize,
+    ) -> Result<Self> {
         let config: Config = settings(config)?;
-        let (place, weights) = Place::open(weights, threads)?;
+        // In floats on a GPU too: candle masks with the least float there is, which in halves is
+        // infinite, and zero times that is no number.
+        let (place, weights) = Place::open(weights, compute, DType::F32, threads)?;
         let model = BertModel::load(weights, &config).map_err(|error| place.refused(&error))?;
         Ok(Self { model, place })
     }

@@ -1,11 +1,13 @@
-//! EfficientNet-lite0 run by candle: the reference for the graph, and the way onto a GPU.
+//! EfficientNet-lite0 run by candle: the reference for the graph. Not for GPUs: candle runs a depthwise
+//! convolution channel by channel, hundreds of launches each.
 
 use super::candle_net::Place;
 use super::efficientnet::{Conv, EfficientNet, FEATURES, LABELS};
 use super::image_encoder::{ImageMade, ImageNet, PixelBatch};
 use super::weights::{MOST_WEIGHT_BYTES, Weights, read};
+use crate::device::Compute;
 use crate::error::Result;
-use candle_core::{Result as Made, Tensor};
+use candle_core::{DType, Result as Made, Tensor};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -26,7 +28,7 @@ impl EfficientNetCandle {
     pub(super) fn open(path: &Path, threads: NonZeroUsize) -> Result<Self> {
         let file = read(path, MOST_WEIGHT_BYTES)?;
         let net = EfficientNet::of(&Weights::of(&file, path)?)?;
-        let (place, _) = Place::open(path, threads)?;
+        let (place, _) = Place::open(path, Compute::Cpu, DType::F32, threads)?;
         let device = place.device.clone();
         let layer = |mut conv: Conv| -> Made<Layer> {
             let weight = Tensor::from_vec(std::mem::take(&mut conv.weight), &conv.shape, &device)?;

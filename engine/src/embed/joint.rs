@@ -7,8 +7,9 @@ use super::picture::{Filter, Fit, Preparation};
 use super::text_encoder::{Rows, TextNet};
 use super::tokens::TokenBatch;
 use super::weights::{misfit, settings};
+use crate::device::Compute;
 use crate::error::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_transformers::models::clip::text_model::{Activation, ClipTextConfig};
 use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
@@ -202,9 +203,14 @@ impl JointShape {
 }
 
 impl Joint {
-    pub(super) fn open(weights: &Path, settings: &Path, threads: NonZeroUsize) -> Result<Self> {
+    pub(super) fn open(
+        weights: &Path,
+        settings: &Path,
+        compute: Compute,
+        threads: NonZeroUsize,
+    ) -> Result<Self> {
         let (config, _) = config(settings)?;
-        let (place, weights) = Place::open(weights, threads)?;
+        let (place, weights) = Place::open(weights, compute, DType::F16, threads)?;
         let model = match &config {
             Config::Clip(config) => ClipModel::new(weights, config).map(Model::Clip),
             Config::Siglip(config) => siglip::Model::new(config, weights).map(Model::Siglip),
@@ -223,7 +229,7 @@ impl TextNet for Joint {
                 Model::Clip(model) => model.get_text_features(&ids)?,
                 Model::Siglip(model) => model.get_text_features(&ids)?,
             };
-            made.flatten_all()?.to_vec1()
+            made.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
         })
     }
 }
@@ -233,11 +239,13 @@ impl ImageNet for Joint {
         let shape = (batch.pictures, 3, batch.height, batch.width);
         self.place.run(|| {
             let pixels = Tensor::from_vec(batch.values, shape, &self.place.device)?;
+            let pixels = pixels.to_dtype(self.place.numbers)?;
             let made = match &*self.model {
                 Model::Clip(model) => model.get_image_features(&pixels)?,
                 Model::Siglip(model) => model.get_image_features(&pixels)?,
             };
-            Ok(ImageMade { vectors: made.flatten_all()?.to_vec1()?, labels: Vec::new() })
+            let vectors = made.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+            Ok(ImageMade { vectors, labels: Vec::new() })
         })
     }
 }

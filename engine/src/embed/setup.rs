@@ -16,6 +16,7 @@ use super::labels::Labeller;
 use super::onnx_image::{OnnxImage, OnnxImageShape};
 use super::text_encoder::{Rows, TextEncoder, TextNet};
 use super::tokens::Tokens;
+use crate::device::Compute;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::onnx::OnnxRuntime;
 use crate::onnx::owner::Owner;
@@ -132,6 +133,9 @@ pub struct EmbedOptions {
     pub engine: EmbedEngine,
     /// Threads of one model.
     pub threads: NonZeroUsize,
+    /// Where text embedders and joint models run. On a GPU it is candle that runs them, whatever the
+    /// engine; the network of labels stays on the CPU.
+    pub compute: Compute,
 }
 
 impl Default for EmbedOptions {
@@ -140,7 +144,15 @@ impl Default for EmbedOptions {
         Self {
             engine: EmbedEngine::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            compute: Compute::Cpu,
         }
+    }
+}
+
+impl EmbedOptions {
+    /// What runs the text embedder.
+    fn text_engine(self) -> EmbedEngine {
+        if self.compute.is_gpu() { EmbedEngine::Candle } else { self.engine }
     }
 }
 
@@ -189,7 +201,7 @@ impl Embedders {
     /// The id in the vectors of [`Embedders::text`], without loading it: what results are kept
     /// under.
     pub fn text_id(&self) -> Option<ModelId> {
-        self.models.text.as_ref().map(|model| text_id(model, self.options.engine))
+        self.models.text.as_ref().map(|model| text_id(model, self.options.text_engine()))
     }
 
     /// The text embedder.
@@ -295,7 +307,7 @@ impl Embedders {
         if tokens.vocabulary() > shape.vocabulary {
             return Err(super::weights::misfit(&model.tokenizer, "is of another model"));
         }
-        let net = Joint::open(&model.weights, &model.config, self.options.threads)?;
+        let net = Joint::open(&model.weights, &model.config, self.options.compute, self.options.threads)?;
         let id = ModelId::new(&model.name, &model.digest);
         let side = net.clone();
         let text = TextEncoder {
@@ -325,11 +337,12 @@ impl Embedders {
         if tokens.vocabulary() > vocabulary {
             return Err(super::weights::misfit(&model.tokenizer, "is of another model"));
         }
-        let EmbedOptions { engine, threads } = self.options;
+        let EmbedOptions { threads, compute, .. } = self.options;
+        let engine = self.options.text_engine();
         let files = model.clone();
         let net = match engine {
             EmbedEngine::Candle => Owner::start(move || {
-                let net = BertCandle::open(&files.weights, &files.config, threads)?;
+                let net = BertCandle::open(&files.weights, &files.config, compute, threads)?;
                 Ok(Box::new(net) as Box<dyn TextNet>)
             })?,
             EmbedEngine::Onnx | EmbedEngine::OnnxInt8 => {

@@ -2,6 +2,7 @@
 //! end drain once. EAGAIN and EOF are states here, not errors.
 
 use super::allow;
+use super::hwaccel::HardwareDecoding;
 use super::input::{libav_error, quiet};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
@@ -57,6 +58,17 @@ impl Decoder {
         threads: NonZeroUsize,
         limits: &Limits,
     ) -> Result<Self> {
+        Self::open_on(None, parameters, time_base, threads, limits)
+    }
+
+    /// As [`Decoder::open`], on a GPU where it can decode this.
+    pub(super) fn open_on(
+        hardware: Option<&HardwareDecoding>,
+        parameters: codec::Parameters,
+        time_base: TimeBase,
+        threads: NonZeroUsize,
+        limits: &Limits,
+    ) -> Result<Self> {
         let id = parameters.id();
         let Some(codec) = find(id) else {
             let name = if id == codec::Id::None {
@@ -88,6 +100,9 @@ impl Decoder {
                 den: time_base.den().cast_signed(),
             };
             raw.max_pixels = i64::try_from(limits.pixels_per_frame).unwrap_or(i64::MAX);
+        }
+        if let Some(hardware) = hardware {
+            hardware.attach(&mut context)?;
         }
         let opened = context.decoder().open_as(codec).map_err(|e| libav_error(e, Stage::Decode))?;
         Ok(Self { opened, draining: false, damaged: 0 })

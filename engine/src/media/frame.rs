@@ -1,6 +1,7 @@
 //! A decoded picture with its place in time and how it is to be shown.
 
 use super::colour::{Colour, pixel_format};
+use super::hwaccel;
 use super::info::Rotation;
 use super::probe::display_size;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -28,6 +29,15 @@ pub struct VideoFrame {
 impl VideoFrame {
     pub(super) fn new(raw: frame::Video, tick: i64, time: Timestamp, look: StreamLook) -> Self {
         Self { raw, tick, time, look }
+    }
+
+    /// The same picture in main memory, where it lies in a GPU's.
+    pub(super) fn fetched(&self) -> Result<Option<Self>> {
+        if !hwaccel::is_on_gpu(&self.raw) {
+            return Ok(None);
+        }
+        let raw = hwaccel::fetch(&self.raw)?;
+        Ok(Some(Self { raw, tick: self.tick, time: self.time, look: self.look }))
     }
 
     /// When it is shown, on the media clock.

@@ -5,6 +5,7 @@ use super::coded::CodedGroup;
 use super::decoder::{Decoder, Effort, Step};
 use super::frame::VideoFrame;
 use super::gop::{Coded, Part, PartLimit, Planner};
+use super::hwaccel;
 use super::input::IndexEntry;
 use super::packet::{CodedPacket, PacketReader};
 use super::picture::PictureConverter;
@@ -55,7 +56,8 @@ impl<'a> Groups<'a> {
                     scope.spawn(move || {
                         let _abort = AbortOnDrop(queue);
                         context.failure.catch(|| {
-                            let mut decoder = Decoder::open(
+                            let mut decoder = Decoder::open_on(
+                                context.hardware,
                                 parameters,
                                 clock.base,
                                 NonZeroUsize::MIN,
@@ -431,6 +433,9 @@ impl Worker<'_> {
             let frame = Arc::new(VideoFrame::new(raw, tick, self.clock.time(tick), self.look));
             let shape = (frame.width(), frame.height(), frame.raw_format());
             if self.shape.replace(shape) != Some(shape) {
+                if context.hardware.is_some() && !hwaccel::is_on_gpu(&frame.raw) {
+                    context.tally.software.store(true, Ordering::Relaxed);
+                }
                 context.limits.check_picture(Stage::Decode, frame.width(), frame.height())?;
                 context.tally.see(&frame);
             }

@@ -11,6 +11,7 @@ use super::coded::CodedGroup;
 use super::failure::Failure;
 use super::frame::StreamLook;
 use super::groups::Groups;
+use super::hwaccel::{self, HardwareDecoding};
 use super::info::{MediaInfo, StreamInfo, StreamKind};
 use super::input::{Input, Want};
 use super::picture::PictureConverter;
@@ -89,6 +90,7 @@ pub struct Reading<'a> {
     cancel: Cancel,
     threads: NonZeroUsize,
     deinterlace: bool,
+    hardware: Option<HardwareDecoding>,
     /// Streams asked for by index.
     video: Option<usize>,
     audio: Option<usize>,
@@ -113,6 +115,7 @@ impl<'a> Reading<'a> {
             cancel: cancel.clone(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             deinterlace: false,
+            hardware: None,
             video: None,
             audio: None,
             frames: Vec::new(),
@@ -131,6 +134,14 @@ impl<'a> Reading<'a> {
     #[must_use]
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = threads.min(NonZeroUsize::new(64).unwrap_or(threads));
+        self
+    }
+
+    /// Has pictures decoded on a GPU, where it can decode them and so many are that it is worth its
+    /// start. What a [`GroupJudge`] leaves out stays on the processors: few pictures of many groups.
+    #[must_use]
+    pub fn hardware(mut self, hardware: Option<HardwareDecoding>) -> Self {
+        self.hardware = hardware;
         self
     }
 
@@ -216,6 +227,9 @@ impl<'a> Reading<'a> {
         let keys_only = self.judge.is_none()
             && video.as_ref().is_some_and(|v| !v.in_sequence && v.schedule.keys_suffice());
         let video_index = video.as_ref().map(|v| v.index);
+        let worth = self.judge.is_none()
+            && !keys_only
+            && video.as_ref().is_some_and(|plan| self.worth_a_gpu(plan));
         self.input.want(|index| match index {
             _ if Some(index) == video_index && keys_only => Want::Keyframes,
             _ if Some(index) == video_index || Some(index) == audio_index => Want::Everything,
@@ -249,6 +263,7 @@ impl<'a> Reading<'a> {
                     None => demux.sound_only(),
                     Some(plan) => {
                         let context = VideoContext {
+                            hardware: self.hardware.as_ref().filter(|_| worth),
                             limits: &self.limits,
                             threads: self.threads,
                             deinterlace: self.deinterlace,
@@ -301,6 +316,18 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(report)
+    }
+
+    /// Whether so much is going to be decoded that a GPU is worth its start.
+    fn worth_a_gpu(&self, plan: &VideoPlan) -> bool {
+        let size = match self.info.streams.get(plan.index).map(|stream| &stream.kind) {
+            Some(StreamKind::Video(video)) => u64::from(video.width) * u64::from(video.height),
+            _ => return false,
+        };
+        let start = plan.clock.tick(plan.start);
+        let pictures = plan.end.map_or(0, |end| end.saturating_sub(start) / plan.step());
+        !self.deinterlace
+            && u64::try_from(pictures).unwrap_or(0).saturating_mul(size) >= hwaccel::WORTH_PIXELS
     }
 
     /// Where the streams that are read end by the container's word.
@@ -421,6 +448,7 @@ struct AudioStream {
 /// What the threads of the picture path share.
 #[derive(Clone, Copy)]
 pub(super) struct VideoContext<'a> {
+    pub hardware: Option<&'a HardwareDecoding>,
     pub limits: &'a Limits,
     pub threads: NonZeroUsize,
     pub deinterlace: bool,
@@ -440,6 +468,8 @@ impl VideoContext<'_> {
         converter: &mut PictureConverter,
     ) -> Result<()> {
         self.failure.check()?;
+        let fetched = frame.fetched()?;
+        let frame = fetched.as_ref().unwrap_or(frame);
         if let Some(judge) = self.judge.filter(|_| target.request == self.requests.len()) {
             return judge.frame(target.n, frame, converter);
         }

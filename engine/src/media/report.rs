@@ -88,6 +88,8 @@ pub enum Notice {
         /// How many.
         count: u64,
     },
+    /// A GPU was to decode, and cannot decode this: the processors did.
+    SoftwareDecoding,
     /// Pictures are interlaced and were not asked to be deinterlaced.
     Interlaced,
     /// Pictures are HDR (PQ or HLG) and were converted without tone mapping.
@@ -113,6 +115,9 @@ impl std::fmt::Display for Notice {
             Self::TimestampsRepaired { count } => {
                 write!(f, "{count} missing or backward timestamps were repaired")
             }
+            Self::SoftwareDecoding => {
+                f.write_str("the GPU cannot decode these pictures; the processors did")
+            }
             Self::Interlaced => f.write_str("pictures are interlaced (--deinterlace mends them)"),
             Self::HdrNotMapped => f.write_str("pictures are HDR and were not tone-mapped"),
             Self::MatrixAssumed { matrix } => write!(f, "colour matrix unmarked, {matrix} assumed"),
@@ -128,6 +133,8 @@ pub(super) struct Tally {
     pub pixels: AtomicU64,
     pub undecodable: AtomicU64,
     pub repaired: AtomicU64,
+    /// Whether a GPU was to decode and the processors had to.
+    pub software: AtomicBool,
     /// The first picture seen of each run of one shape, by tick.
     shapes: Mutex<BTreeMap<i64, Seen>>,
     /// The latest packet read, media clock, in microseconds.
@@ -199,6 +206,9 @@ impl Tally {
                 notices.push(Notice::ShapeChanged { at: seen.at, to: seen.shape.clone() });
             }
             last = Some(&seen.shape);
+        }
+        if self.software.load(Ordering::Relaxed) {
+            notices.push(Notice::SoftwareDecoding);
         }
         if !deinterlaced && shapes.values().any(|s| s.interlaced) {
             notices.push(Notice::Interlaced);

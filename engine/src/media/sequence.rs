@@ -5,6 +5,7 @@ use super::decoder::{Decoder, Step};
 use super::deinterlace::Deinterlacer;
 use super::frame::VideoFrame;
 use super::groups::past_the_end;
+use super::hwaccel;
 use super::picture::PictureConverter;
 use super::queue::{AbortOnDrop, ByteQueue, CloseOnDrop};
 use super::reading::{Demux, DemuxCounts, VideoContext, VideoPlan};
@@ -12,6 +13,7 @@ use super::select::{Pick, Target};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use ffmpeg::Packet;
 use ffmpeg_next as ffmpeg;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -102,10 +104,13 @@ impl<'a> Decoding<'a> {
         context: VideoContext<'a>,
         found: &'a ByteQueue<Found>,
     ) -> Result<Self> {
-        let decoder = Decoder::open(
+        // Frame threads would only take up surfaces of a GPU's decoder.
+        let threads = context.hardware.map_or(context.threads, |_| NonZeroUsize::MIN);
+        let decoder = Decoder::open_on(
+            context.hardware,
             plan.parameters.clone(),
             plan.clock.base,
-            context.threads,
+            threads,
             context.limits,
         )?;
         let (base, step) = (plan.clock.base, plan.step());
@@ -167,10 +172,16 @@ impl<'a> Decoding<'a> {
 
     fn frame(&mut self, raw: ffmpeg::frame::Video) -> Result<()> {
         let tick = self.repaired_tick(raw.timestamp());
+        let on_gpu = hwaccel::is_on_gpu(&raw);
+        // Pictures wait in the queue for their consumers, and a GPU's decoder has few to lend.
+        let raw = if on_gpu { hwaccel::fetch(&raw)? } else { raw };
         let frame =
             Arc::new(VideoFrame::new(raw, tick, self.plan.clock.time(tick), self.plan.look));
         let shape = (frame.width(), frame.height(), frame.raw_format());
         if self.shape.replace(shape) != Some(shape) {
+            if self.context.hardware.is_some() && !on_gpu {
+                self.context.tally.software.store(true, Ordering::Relaxed);
+            }
             self.context.limits.check_picture(Stage::Decode, frame.width(), frame.height())?;
             self.context.tally.see(&frame);
         }

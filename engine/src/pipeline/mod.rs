@@ -29,7 +29,7 @@ use crate::control::{Cancel, OnProgress};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::{ContentId, Recipe, Record, content_id};
 use crate::limits::Limits;
-use crate::media::{MediaInfo, Notice, Reading};
+use crate::media::{HardwareDecoding, MediaInfo, Notice, Reading};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,8 @@ pub struct Run {
     pub cancel: Cancel,
     /// Threads that decode pictures; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
+    /// A GPU that decodes, where that is worth its start.
+    pub hardware: Option<HardwareDecoding>,
     /// Whether an output is made anew even if it is current.
     pub force: bool,
     /// Receives progress.
@@ -54,6 +56,7 @@ impl Default for Run {
             limits: Limits::default(),
             cancel: Cancel::new(),
             threads: None,
+            hardware: None,
             force: false,
             on_progress: None,
         }
@@ -72,7 +75,8 @@ impl Run {
 
     /// As [`Run::open`], for a job that reports progress itself.
     fn open_quiet<'a>(&self, input: &Path) -> Result<Reading<'a>> {
-        let reading = Reading::open(input, &self.limits, &self.cancel)?;
+        let reading = Reading::open(input, &self.limits, &self.cancel)?
+            .hardware(self.hardware.clone());
         Ok(match self.threads {
             Some(threads) => reading.threads(threads),
             None => reading,

@@ -9,6 +9,7 @@ use super::transcribe::TranscribeSettings;
 use super::transcript::WordTimes;
 use super::vad::Vad;
 use super::whisper_cpp::{WhisperCpp, WhisperCppSettings};
+use crate::device::Compute;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::onnx::OnnxRuntime;
 use serde::Serialize;
@@ -75,8 +76,8 @@ pub struct SpeechOptions {
     pub engine: SpeechEngine,
     /// Threads that recognise.
     pub threads: NonZeroUsize,
-    /// Whether a GPU may be used, where this build can.
-    pub gpu: bool,
+    /// Where the recogniser runs. Only whisper.cpp runs on a GPU.
+    pub compute: Compute,
     /// Whether words are timed by alignment: it takes memory and time, words wanted or not.
     pub align_words: bool,
 }
@@ -87,9 +88,20 @@ impl Default for SpeechOptions {
         Self {
             engine: SpeechEngine::WhisperCpp,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            gpu: false,
+            compute: Compute::Cpu,
             align_words: false,
         }
+    }
+}
+
+/// Chunks that whisper.cpp recognises at a time on a GPU. Decoding token by token is bound by
+/// launches, so several at once fill it; each has a state of its own there.
+const GPU_STATES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+impl SpeechOptions {
+    /// How many chunks whisper.cpp recognises at a time.
+    fn states(self) -> NonZeroUsize {
+        if self.compute.is_gpu() { GPU_STATES } else { self.threads }
     }
 }
 
@@ -126,6 +138,11 @@ impl Speech {
     /// The files in use.
     pub fn models(&self) -> &SpeechModels {
         &self.models
+    }
+
+    /// The recogniser that is run.
+    pub fn engine(&self) -> SpeechEngine {
+        self.options.engine
     }
 
     /// What of the models and the way they are run decides a transcript.
@@ -176,8 +193,8 @@ impl Speech {
                 // wait for each other.
                 let settings = WhisperCppSettings {
                     threads: NonZeroUsize::MIN,
-                    states: self.options.threads,
-                    use_gpu: self.options.gpu,
+                    states: self.options.states(),
+                    compute: self.options.compute,
                     align_words: self.options.align_words,
                 };
                 let opened = WhisperCpp::open(&whisper.path, &whisper.name, settings)?;
@@ -203,7 +220,7 @@ impl Speech {
     pub fn lanes(&self) -> usize {
         // More than a batch, so that the next one is ready when it is done.
         match self.options.engine {
-            SpeechEngine::WhisperCpp => self.options.threads.get() + 1,
+            SpeechEngine::WhisperCpp => self.options.states().get() + 1,
             SpeechEngine::OnnxRuntime => 12,
         }
     }

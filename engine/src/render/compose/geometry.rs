@@ -89,6 +89,13 @@ impl Run {
         (0..self.count / cell).map(covered).collect()
     }
 
+    /// How far behind `from` it begins, and how far behind the last sample it ends.
+    #[cfg(any(test, feature = "cuda-kernels"))]
+    pub(super) fn ends(&self) -> [f32; 2] {
+        let (from, to) = (self.from as f64, (self.from + self.count) as f64);
+        [(self.edges.0 - from) as f32, (self.edges.1 - to) as f32]
+    }
+
     /// Whether every sample that it touches is covered wholly.
     pub(super) fn is_whole(&self) -> bool {
         self.edges.0 <= self.from as f64 && self.edges.1 >= (self.from + self.count) as f64

@@ -342,7 +342,7 @@ fn same_type<I: Sample, O: Sample>(yuv: &Yuv<I>) -> Option<&Yuv<O>> {
 }
 
 /// Where `crop` lies after the picture was turned.
-fn turned_crop(crop: Rect, (w, h): (usize, usize), turns: u8) -> Rect {
+pub(super) fn turned_crop(crop: Rect, (w, h): (usize, usize), turns: u8) -> Rect {
     let (w, h) = (w as f64, h as f64);
     let (right, bottom) = (w - crop.x - crop.width, h - crop.y - crop.height);
     match turns {

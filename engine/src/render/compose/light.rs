@@ -220,6 +220,25 @@ impl Down {
     }
 }
 
+#[cfg(any(test, feature = "cuda-kernels"))]
+impl Light {
+    /// What the kernels read: for the way down the matrices to R′G′B′ and to codes, that of the
+    /// primaries, whether it is HLG, two zeros, and the curves (own, tone, code); or the cube.
+    pub(super) fn device_table(&self) -> Vec<f32> {
+        let down = match self {
+            Self::Down(down) => down,
+            Self::Cube(table) => return table.points().as_flattened().to_vec(),
+        };
+        let mut made = [down.to_rgb.as_flattened(), down.to_codes.as_flattened()].concat();
+        made.extend(down.primaries.as_flattened());
+        made.extend([f32::from(u8::from(down.hlg)), 0.0, 0.0]);
+        for curve in [&down.own, &down.tone, &down.code] {
+            made.extend(curve.0.as_flattened());
+        }
+        made
+    }
+}
+
 struct Run<'a>(&'a Down, &'a mut [[f32; RUN]; 3]);
 
 impl pulp::WithSimd for Run<'_> {

@@ -15,6 +15,8 @@ mod axis;
 mod blend;
 mod colours;
 pub(crate) mod convert;
+#[cfg(any(test, feature = "cuda-kernels"))]
+pub mod cuda;
 pub mod fit;
 mod geometry;
 mod hdr;

@@ -155,7 +155,7 @@ fn refuse(what: String) -> Error {
     Error::new(ErrorKind::Input, Stage::Render, what)
 }
 
-fn check_size(width: u32, height: u32) -> Result<()> {
+pub(super) fn check_size(width: u32, height: u32) -> Result<()> {
     let odd = !width.is_multiple_of(2) || !height.is_multiple_of(2);
     if odd || width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
         let what = format!(

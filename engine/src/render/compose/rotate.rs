@@ -155,7 +155,7 @@ impl<O: Sample> pulp::WithSimd for Line<'_, O> {
 }
 
 /// The part of `crop` that is on the picture.
-fn inside(crop: Rect, (w, h): (u32, u32)) -> Rect {
+pub(super) fn inside(crop: Rect, (w, h): (u32, u32)) -> Rect {
     let (x, y) = (crop.x.max(0.0), crop.y.max(0.0));
     Rect {
         x,

@@ -34,6 +34,18 @@ impl Table {
         Self { points, step: step as f32 }
     }
 
+    /// Its colours, luma slowest.
+    #[cfg(any(test, feature = "cuda-kernels"))]
+    pub(super) fn points(&self) -> &[[f32; 3]] {
+        &self.points
+    }
+
+    /// Points a side, and from a code value to a place among them.
+    #[cfg(any(test, feature = "cuda-kernels"))]
+    pub(super) fn scale(&self) -> (usize, f32) {
+        (SIDE, self.step)
+    }
+
     /// Tetrahedral interpolation (Kasson, Plouffe, Nin 1993) at code values.
     pub(super) fn at(&self, codes: [f32; 3]) -> [f32; 3] {
         let place = codes.map(|v| (v * self.step).clamp(0.0, (SIDE - 1) as f32));

@@ -59,15 +59,18 @@ pub(super) struct Free {
 
 const PHASES: usize = 256;
 
+/// The cubic's weights of the samples from one before to two behind, at each place between two.
+pub(super) fn phases() -> Vec<[f32; 4]> {
+    let at = |i: usize| {
+        let part = i as f64 / PHASES as f64;
+        [-1.0, 0.0, 1.0, 2.0].map(|k: f64| cubic(k - part) as f32)
+    };
+    (0..=PHASES).map(at).collect()
+}
+
 impl Free {
     pub(super) fn new(place: [(f64, f64); 3]) -> Self {
-        let phases = (0..=PHASES)
-            .map(|i| {
-                let part = i as f64 / PHASES as f64;
-                [-1.0, 0.0, 1.0, 2.0].map(|k: f64| cubic(k - part) as f32)
-            })
-            .collect();
-        Self { place, phases }
+        Self { place, phases: phases() }
     }
 
     /// The place on the plane of target sample `(x, y)`.

@@ -46,6 +46,16 @@ impl Affine {
 }
 
 impl Grade {
+    /// The gains, row by row, and the shifts, as the kernels read them.
+    #[cfg(any(test, feature = "cuda-kernels"))]
+    pub(crate) fn device_factors(&self, matrix: Matrix) -> [f32; 12] {
+        let affine = self.affine(matrix);
+        let mut made = [0.0; 12];
+        made[..9].copy_from_slice(affine.gain.as_flattened());
+        made[9..].copy_from_slice(&affine.shift);
+        made
+    }
+
     /// Exposure and temperature are gains of light; with a display's power law they are gains of
     /// code values too. Then contrast, then saturation about luma.
     pub(super) fn affine(&self, matrix: Matrix) -> Affine {

@@ -119,6 +119,19 @@ impl CubeLut {
         Ok(Self { curves, cube })
     }
 
+    /// The curve and the cube as the kernels read them: the domain's low and high ends, then the
+    /// points; with how many points there are on a side.
+    #[cfg(any(test, feature = "cuda-kernels"))]
+    pub(crate) fn device_tables(&self) -> [Option<(Vec<f32>, usize)>; 2] {
+        let table = |points: &[[f32; 3]], low: [f32; 3], high: [f32; 3], side: usize| {
+            ([&low[..], &high[..], points.as_flattened()].concat(), side)
+        };
+        [
+            self.curves.as_ref().map(|c| table(&c.points, c.low, c.high, c.points.len())),
+            self.cube.as_ref().map(|c| table(&c.points, c.low, c.high, c.side)),
+        ]
+    }
+
     /// The colour for a colour. What lies outside the table's domain is taken at its edge.
     #[inline]
     pub fn at(&self, rgb: [f32; 3]) -> [f32; 3] {

@@ -10,6 +10,7 @@ use super::recogniser::{
 };
 use super::transcript::WordTimes;
 use crate::control::Cancel;
+use crate::device::Compute;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use file::Header;
 use run::{Attempt, Decoded, Models, has_gpu};
@@ -36,8 +37,8 @@ pub struct WhisperCppSettings {
     /// Chunks recognised at a time, each with a state of its own: about 40 MB for tiny, 200 MB for
     /// small, besides the weights, which are held once. States are made when they are first needed.
     pub states: NonZeroUsize,
-    /// Whether a GPU may be used, where whisper.cpp was built with one.
-    pub use_gpu: bool,
+    /// Where the network runs.
+    pub compute: Compute,
     /// Whether words are timed by alignment ([`WordTimes::Dtw`]) rather than by the model's own
     /// timestamps. It costs one more pass of the decoder over each text, words wanted or not, and
     /// excludes flash attention on a GPU.
@@ -50,7 +51,7 @@ impl Default for WhisperCppSettings {
         Self {
             threads: NonZeroUsize::MIN,
             states: NonZeroUsize::MIN,
-            use_gpu: false,
+            compute: Compute::Cpu,
             align_words: false,
         }
     }
@@ -92,14 +93,23 @@ impl WhisperCpp {
         let header = file::check(path)?;
         let preset = settings.align_words.then(|| alignment_heads(header, name)).flatten();
         let aligned = preset.is_some();
-        let use_gpu = settings.use_gpu && has_gpu();
+        let (use_gpu, gpu_device) = match settings.compute {
+            Compute::Cpu => (false, 0),
+            Compute::Cuda(number) if has_gpu() => (true, i32::try_from(number).unwrap_or(0)),
+            // It would run on the CPU and say nothing.
+            Compute::Cuda(number) => {
+                let message = format!("whisper.cpp finds no GPU {number}");
+                return Err(Error::new(ErrorKind::Resource, Stage::Model, message)
+                    .hint("`rushes doctor` tells more; --device cpu works everywhere"));
+            }
+        };
         let parameters = WhisperContextParameters {
             use_gpu,
             // One excludes the other; whisper.cpp would drop alignment and only log it. On a CPU,
             // 1.8.3's flash attention is the slower (tiny, 33 s of prompts: 0.31 CPU-seconds per
             // second of sound with it, 0.24 without it although words were aligned besides).
             flash_attn: use_gpu && !aligned,
-            gpu_device: 0,
+            gpu_device,
             dtw_parameters: DtwParameters {
                 mode: preset
                     .map_or(DtwMode::None, |model_preset| DtwMode::ModelPreset { model_preset }),
