@@ -20,7 +20,7 @@ mod tests;
 mod webvtt;
 
 pub use captions::{
-    Align, Caption, Captions, CueSettings, Element, LineAlign, LinePosition, Node, PositionAlign,
+    Align, Caption, Captions, CueSettings, Element, Font, LineAlign, LinePosition, Node, PositionAlign,
     Region, Style, Tag, Vertical,
 };
 pub use cues::{Cue, CueReport, CueWord, Cues, cues};
