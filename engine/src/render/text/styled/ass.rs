@@ -41,6 +41,8 @@ pub(super) fn script(captions: &Captions) -> (Script, Option<usize>) {
         scaled_borders: info("ScaledBorderAndShadow").is_none_or(yes),
         wrap,
         breaks: Breaks::Spaces,
+        // As VSFilter, whose GDI knows none.
+        kerning: info("Kerning").is_some_and(yes),
         styles: captions.styles.iter().map(|style| named(style, is_ssa)).collect(),
         events: Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! A moment drawn: shadows below borders below letters, as libass lays them.
 
-use super::geometry::{Polygon, View, cover, flatten, half, rectangle};
+use super::geometry::{Polygon, View, cover, flatten, half, outlined, rectangle};
 use super::layout::{Canvas, Figure, Laid, Placed};
 use super::look::{BACK, Edge, Look, OUTLINE, PRIMARY, SECONDARY};
 use super::moment::{Content, Moment, Run, Sung};
@@ -258,12 +258,12 @@ impl Shapes {
         let borderless = matches!(run.sung, Sung::Not { borderless: true });
         let bordered = look.edge == Edge::Border && wide.max(high) > 0.0 && !borderless;
 
-        let mut shape = flatten(&self.fill);
-        shape.extend(self.lines);
+        let shape = flatten(&self.fill);
         let bolder = (self.embolden > 0.0).then(|| widened(&self.fill, self.embolden, self.embolden));
         let bolder = bolder.map(|path| flatten(&path));
+        // Shapes that may wind either way are laid over each other as coverage.
         let whole = |side: &dyn Fn(&[Polygon]) -> Vec<Polygon>| {
-            let fill = seen(side(&shape));
+            let fill = Stamp::united(seen(side(&shape)), seen(side(&self.lines)));
             Stamp::united(fill, bolder.as_ref().and_then(|bolder| seen(side(bolder))))
         };
         let full = whole(&|polygons| polygons.to_vec());
@@ -276,12 +276,13 @@ impl Shapes {
         let inner = Stamp::united(full.clone(), Stamp::joined(&colours));
 
         let mut edge = if look.edge == Edge::Box {
-            seen(self.boxes)
+            seen(self.boxes.clone())
         } else if bordered {
             let mut path = widened(&self.fill, wide + self.embolden, high + self.embolden);
             for (own, _) in &self.coloured {
                 path.extend(widened(own, wide, high));
             }
+            path.extend(widened(&outlined(&self.lines), wide, high));
             Stamp::united(inner.clone(), seen(flatten(&path)))
         } else {
             None

@@ -26,8 +26,10 @@ pub(super) fn parse(text: &str, power: u32) -> Option<Drawing> {
     let mut numbers: Vec<f64> = Vec::new();
     for word in words(text) {
         match word {
+            // Further points of the same spline.
+            Word::Verb('p') if verb == 's' => {}
             Word::Verb(next) => {
-                pen.end(verb, &mut numbers);
+                pen.end(verb, next == 'c', &mut numbers);
                 verb = next;
             }
             Word::Number(number) => {
@@ -39,7 +41,7 @@ pub(super) fn parse(text: &str, power: u32) -> Option<Drawing> {
             return None;
         }
     }
-    pen.end(verb, &mut numbers);
+    pen.end(verb, false, &mut numbers);
     pen.close();
     let mut bounds = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
     for command in &pen.path {
@@ -159,11 +161,15 @@ impl Pen {
         }
     }
 
-    /// What `verb` needed all numbers for: a B-spline from where the pen is.
-    fn end(&mut self, verb: char, numbers: &mut Vec<f64>) {
+    /// What `verb` needed all numbers for: a B-spline from where the pen is, which `c` makes go round by
+    /// taking its first three points again.
+    fn end(&mut self, verb: char, closed: bool, numbers: &mut Vec<f64>) {
         if matches!(verb, 's' | 'p') && numbers.len() >= 6 {
             let mut points = vec![self.at];
             points.extend(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            if closed {
+                points.extend_from_within(..3);
+            }
             // Uniform cubic B-spline pieces as Bézier curves.
             for p in points.windows(4) {
                 let mix = |a: usize, b: usize, t: f64| {

@@ -159,13 +159,19 @@ pub(super) fn cover(polygons: &[Polygon], window: [f64; 4]) -> Option<Stamp> {
         .collect();
     let seen = half(&half(&seen, 0, left, false), 0, right, true);
     let seen = half(&half(&seen, 1, top, false), 1, bottom, true);
-    let mut path = Vec::with_capacity(seen.iter().map(|p| p.len() + 2).sum());
-    for polygon in &seen {
+    let path = outlined(&seen);
+    if path.is_empty() { None } else { stamp(&path, Transform::IDENTITY, None) }
+}
+
+/// Closed lines as a path.
+pub(super) fn outlined(polygons: &[Polygon]) -> Vec<Command> {
+    let mut path = Vec::with_capacity(polygons.iter().map(|p| p.len() + 1).sum());
+    for polygon in polygons {
         for (i, [x, y]) in polygon.iter().enumerate() {
             let point: Point = [*x as f32, *y as f32].into();
             path.push(if i == 0 { Command::MoveTo(point) } else { Command::LineTo(point) });
         }
         path.push(Command::Close);
     }
-    if path.is_empty() { None } else { stamp(&path, Transform::IDENTITY, None) }
+    path
 }

@@ -9,7 +9,7 @@ use crate::render::text::fonts::FontSet;
 use crate::render::text::shape::{breakable, missing_is_fine, missing_named, runs};
 use crate::render::text::shelf::Ideographs;
 use cosmic_text::{
-    Attrs, AttrsList, CacheKeyFlags, Family, ShapeLine, Shaping, Style, Weight, fontdb,
+    Attrs, AttrsList, CacheKeyFlags, Family, FeatureTag, FontFeatures, ShapeLine, Shaping, Style, Weight, fontdb,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -118,6 +118,7 @@ struct Shaper<'a> {
     moment: &'a Moment,
     canvas: &'a Canvas,
     breaks: Breaks,
+    kerning: bool,
     families: Vec<String>,
     faces: HashMap<(fontdb::ID, u16), Option<Face>>,
     missing: Vec<char>,
@@ -134,9 +135,10 @@ fn refuse(kind: ErrorKind, what: String) -> Error {
 pub(super) fn lay(
     fonts: &mut FontSet,
     moment: &Moment,
-    breaks: Breaks,
+    script: &Script,
     canvas: &Canvas,
 ) -> Result<Laid> {
+    let breaks = script.breaks;
     let texts: Vec<&str> = moment.runs.iter().filter_map(text).collect();
     if texts.iter().map(|text| text.len()).sum::<usize>() > LONGEST {
         let what = format!("a caption of more than {LONGEST} bytes cannot be drawn");
@@ -152,6 +154,7 @@ pub(super) fn lay(
         moment,
         canvas,
         breaks,
+        kerning: script.kerning,
         families,
         faces: HashMap::new(),
         missing: Vec::new(),
@@ -301,10 +304,18 @@ impl Shaper<'_> {
         for (range, run, family, weight) in &spans {
             let look = &self.moment.runs[*run].look;
             let style = if look.italic { Style::Italic } else { Style::Normal };
+            let mut features = FontFeatures::new();
+            if !self.kerning {
+                features.disable(FeatureTag::KERNING);
+            }
+            if look.spacing != 0.0 {
+                features.disable(FeatureTag::STANDARD_LIGATURES);
+            }
             let attrs = Attrs::new()
                 .family(Family::Name(family))
                 .weight(*weight)
                 .style(style)
+                .font_features(features)
                 .metadata(*run);
             list.add_span(range.clone(), &attrs);
         }

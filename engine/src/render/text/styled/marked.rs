@@ -89,6 +89,7 @@ pub(super) fn script(
         scaled_borders: true,
         wrap: Wrap::Even,
         breaks: Breaks::Unicode,
+        kerning: true,
         events: events.collect(),
         styles: vec![named],
     }

@@ -131,7 +131,10 @@ impl StyledTrack {
         };
         let head = format!(
             "{:?}",
-            (script.size, script.layout, script.scaled_borders, script.wrap, script.breaks, &script.styles)
+            (
+                (script.size, script.layout, script.scaled_borders, script.wrap),
+                (script.breaks, script.kerning, &script.styles),
+            )
         );
         let head = blake3::hash(head.as_bytes());
         Ok(Self { script, shown, fonts, size, canvas, tags, head, kept: Mutex::default() })
@@ -242,7 +245,7 @@ impl StyledTrack {
         // Drawing itself, most of the work, needs no fonts and is done by many threads.
         let (laid, glyphs) = {
             let mut fonts = self.fonts.lock().unwrap_or_else(PoisonError::into_inner);
-            let laid = layout::lay(&mut fonts, moment, self.script.breaks, &self.canvas)?;
+            let laid = layout::lay(&mut fonts, moment, &self.script, &self.canvas)?;
             let glyphs = draw::glyphs(&mut fonts, &laid);
             (laid, glyphs)
         };
@@ -319,13 +322,14 @@ fn shown(
                 .collect();
             let needs = blake3::hash(format!("{needs:?}").as_bytes());
             if !known.contains(&needs) {
-                layout::lay(fonts, &moment, script.breaks, canvas).map_err(told)?;
+                layout::lay(fonts, &moment, script, canvas).map_err(told)?;
                 known.insert(needs);
             }
         } else {
-            let laid = layout::lay(fonts, &moment, script.breaks, canvas).map_err(told)?;
+            let laid = layout::lay(fonts, &moment, script, canvas).map_err(told)?;
             let place = place::place(&moment, &laid, canvas, 0.0);
             let mut own = Taken::of(&laid, &place, event.layer, event.end);
+            own.widen(&moment, canvas);
             taken.retain(|taken| taken.end > event.start);
             let down = moment
                 .upright

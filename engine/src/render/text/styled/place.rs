@@ -1,7 +1,7 @@
 //! Where events stand, and how those without a place of their own keep clear of each other.
 
 use super::layout::{Canvas, Laid};
-use super::look::Along;
+use super::look::{Along, Look};
 use super::moment::Moment;
 use super::script::Upright;
 use crate::time::Timestamp;
@@ -94,6 +94,17 @@ impl Taken {
             top,
             bottom: top + laid.height,
         }
+    }
+
+    /// Makes room for the widest border, which lies outside of the lines.
+    pub fn widen(&mut self, moment: &Moment, canvas: &Canvas) {
+        let most = |of: fn(&Look) -> f64| moment.runs.iter().map(|r| of(&r.look)).fold(0.0, f64::max);
+        let wide = most(|look| look.border.0) * canvas.border.0;
+        let high = most(|look| look.border.1) * canvas.border.1;
+        self.left -= wide;
+        self.right += wide;
+        self.top -= high;
+        self.bottom += high;
     }
 
     fn meets(&self, other: &Self, shift: f64) -> bool {

@@ -16,6 +16,8 @@ pub(super) struct Script {
     pub scaled_borders: bool,
     pub wrap: Wrap,
     pub breaks: Breaks,
+    /// Whether letters are moved together as their font says.
+    pub kerning: bool,
     pub styles: Vec<Named>,
     /// In the file's order.
     pub events: Vec<Event>,

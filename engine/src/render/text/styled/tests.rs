@@ -176,7 +176,9 @@ fn as_libass_draws_its_own_references() {
         let whole = ssim(&own, &theirs, [0, 0, 320, 240]);
         let ink = ssim(&own, &theirs, inked(&own, &theirs));
         eprintln!("sub1-{millis:04}: SSIM {whole:.4}, within the ink's box {ink:.4}");
-        assert!(whole >= 0.97 && ink >= 0.97, "{millis}: {whole} {ink}");
+        // Their one letter, turned, covers 8010 to 8218 samples in these pictures, so the tighter measure
+        // cannot be near 1 for all.
+        assert!(whole >= 0.985 && ink >= 0.94, "{millis}: {whole} {ink}");
     }
 }
 
@@ -235,7 +237,8 @@ fn scripts() -> Vec<(&'static str, String, i64)> {
         ),
         ("breaks", d("One\\NTwo\\N\\NFour\\hwide  spaces"), 2000),
         ("bold", event(0, "Bold", "Bold with a shadow"), 2000),
-        ("marks", d("{\\i1}leaning {\\i0\\u1}under{\\u0} {\\s1}struck{\\s0} {\\b1}bold"), 2000),
+        // No italics: libass takes the system's own face for them, where there is one.
+        ("marks", d("plain {\\u1}under{\\u0} {\\s1}struck{\\s0} {\\b1}bold"), 2000),
         ("box", event(0, "Box", "Behind a box"), 2000),
         ("sizes", d("small {\\fs60}LARGE {\\fs24}tiny {\\fscx200\\fscy50}wide{\\r} {\\fsp8}apart"), 2000),
         ("placed", d("{\\an7\\pos(50,40)}top left{\\c&H0000FF&} red"), 2000),
@@ -302,4 +305,142 @@ fn as_ffmpeg_draws_with_libass() {
         }
     }
     assert!(low.is_empty(), "{low:?}");
+}
+
+#[test]
+fn hostile_scripts_cost_no_more_than_the_canvas() {
+    let size = (640, 360);
+    let d = |text: &str| format!("{HEAD}{}", event(0, "Default", text));
+    for text in [
+        "{\\fs999999999}big",
+        "{\\fs1e9\\fscx99999\\fscy99999}big",
+        "{\\pos(1e9,-99999999)}far",
+        "{\\fs200\\blur99999}soft",
+        "{\\fs200\\be99999}soft",
+        "{\\bord999999}wide",
+        "{\\shad99999}{\\xshad-999999}shadow",
+        "{\\fs80\\frx89.9\\fry89.9\\org(-99999,99999)}turned",
+        "{\\fax9999999\\fay-999999}sheared",
+        "{\\fsp99999999}spaced",
+        "{\\fsp-99999999}spaced",
+        "{\\p30}m 0 0 l 99999999 0 99999999 99999999",
+        "{\\p1}m -9999999 -9999999 l 99999999 0 99999999 99999999 b 0 0 99999999 0 9 9",
+        "{\\clip(m 0 0 l 99999999 0 99999999 99999999)}cut",
+        "{\\t(0,0,0,\\fs-10)}{\\t(\\t(\\t(\\t(\\t(\\fs20)))))}nested",
+        "{\\move(0,0,1,1,99999999,99999999)\\fad(99999999,99999999)}moved",
+        "{\\k99999999}{\\kf99999999}sung",
+        "\u{2029}a\u{85}\u{5d0}\u{1c}b\u{202e}c",
+    ] {
+        let track = track(&d(text), size);
+        for time in [1000, 2500, 4999] {
+            track.over_grey(time);
+        }
+    }
+    // As many points as a drawing may have, and more.
+    let points = "1 1 9 9 ".repeat(20_000);
+    track(&d(&format!("{{\\p1}}m 0 0 l {points}")), size).over_grey(2000);
+    let points = "1 1 9 9 ".repeat(500_000);
+    let error = track_with(FontSet::new(), &d(&format!("{{\\p1}}m 0 0 l {points}")), size);
+    assert_eq!(error.unwrap_err().kind(), crate::error::ErrorKind::Limit);
+    // As many captions at once.
+    let line = event(0, "Default", "{\\pos(10,10)}x");
+    let error = track_with(FontSet::new(), &format!("{HEAD}{}", line.repeat(100_000)), size);
+    assert_eq!(error.unwrap_err().kind(), crate::error::ErrorKind::Limit);
+    // One caption with more text than can be read.
+    let error = track_with(FontSet::new(), &d(&"word ".repeat(10_000)), size);
+    assert_eq!(error.unwrap_err().kind(), crate::error::ErrorKind::Limit);
+}
+
+#[test]
+fn what_is_missing_is_told_with_its_caption() {
+    let text = format!("{HEAD}{}", event(0, "Default", "so {\\b1}\u{6f22}"));
+    let error = track_with(FontSet::new(), &text, (640, 360)).unwrap_err().to_string();
+    assert!(error.contains("the caption at 00:00:01.000") && error.contains("U+6F22"), "{error}");
+}
+
+/// Where the ink of `text` lies at two seconds, on 640 × 360.
+fn lies(text: &str) -> [usize; 4] {
+    track(text, (640, 360)).over_grey(2000).1
+}
+
+#[test]
+fn webvtt_cues_stand_where_they_say() {
+    let cue = |settings: &str, text: &str| {
+        lies(&format!("WEBVTT\n\n00:01.000 --> 00:03.000 {settings}\n{text}\n"))
+    };
+    let middle = |[left, _, right, _]: [usize; 4]| (left + right) / 2;
+    let usual = cue("", "<i>Hello</i>");
+    assert!(middle(usual).abs_diff(320) < 8 && usual[3] > 320 && usual[1] > 280, "{usual:?}");
+    let first = cue("line:0", "Hello");
+    assert!(first[1] < 40 && first[3] < 80, "{first:?}");
+    let second = cue("line:1", "Hello");
+    assert!(second[1].abs_diff(first[1]).abs_diff(38) < 3, "{first:?} {second:?}");
+    let last = cue("line:-1", "Hello");
+    assert!(last[3].abs_diff(usual[3]) < 3, "{last:?} {usual:?}");
+    let half = cue("line:50%,center", "Hello");
+    assert!((half[1] + half[3]).abs_diff(360) < 16, "{half:?}");
+    let left = cue("align:left", "Hello");
+    assert!(left[0].abs_diff(32) < 6, "{left:?}");
+    let right = cue("position:90% align:end", "Hello");
+    assert!(right[2].abs_diff(576) < 8, "{right:?}");
+    // A narrow box breaks the line.
+    let narrow = cue("size:20%", "Hello hello hello");
+    assert!(narrow[3] - narrow[1] > 2 * (usual[3] - usual[1]), "{narrow:?}");
+    // Cues at the same time keep clear of each other.
+    let both = lies(
+        "WEBVTT\n\n00:01.000 --> 00:03.000\none\n\n00:01.000 --> 00:03.000\ntwo\n",
+    );
+    assert!(both[3] - both[1] > 60, "{both:?}");
+}
+
+#[test]
+fn marks_of_srt_and_webvtt_are_seen() {
+    let srt = |text: &str| {
+        let text = format!("1\n00:00:01,000 --> 00:00:03,000\n{text}\n");
+        track(&text, (640, 360)).over_grey(2000)
+    };
+    let has = |picture: &Rgb, wanted: [f64; 3]| {
+        let near = |p: &[f64; 3]| p.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 8.0);
+        picture.pixels.iter().any(near)
+    };
+    let (picture, _) = srt("<font color=\"#ff0000\">red</font> and <b>not</b>");
+    assert!(has(&picture, [255.0, 0.0, 0.0]) && has(&picture, [255.0; 3]));
+    let (picture, place) = srt("{\\an8}up");
+    assert!(!has(&picture, [255.0, 0.0, 0.0]) && place[3] < 80, "{place:?}");
+    let (plain, _) = srt("sssss");
+    let (struck, _) = srt("<s>sssss</s>");
+    let (under, place) = srt("<u>sssss</u>");
+    struck.show("srt-struck");
+    under.show("srt-under");
+    assert!(plain.pixels != struck.pixels && plain.pixels != under.pixels && place[3] > 0);
+    let vtt = "WEBVTT\n\n00:01.000 --> 00:03.000\n<c.lime>green</c> <c.bg_blue>on blue</c>\n";
+    let (picture, _) = track(vtt, (640, 360)).over_grey(2000);
+    picture.show("vtt-classes");
+    assert!(has(&picture, [0.0, 255.0, 0.0]) && has(&picture, [0.0, 0.0, 255.0]));
+    let styled = |text: &str| is_styled(&read(text.as_bytes()).unwrap());
+    assert!(styled(vtt) && styled(HEAD));
+    assert!(!styled("1\n00:00:01,000 --> 00:00:03,000\nplain\n"));
+    assert!(styled("1\n00:00:01,000 --> 00:00:03,000\n{\\an8}up\n"));
+}
+
+#[test]
+fn an_unchanged_caption_is_drawn_once_and_has_one_key() {
+    let text = format!(
+        "{HEAD}{}{}",
+        event(0, "Default", "still"),
+        event(0, "Default", "{\\an8\\t(\\fs60)}moving")
+    );
+    let track = track(&text, (640, 360));
+    let inks = |millis| track.inks(Timestamp::from_millis(millis)).unwrap();
+    let (a, b) = (inks(2000), inks(3000));
+    assert_eq!((a.len(), b.len()), (2, 2));
+    assert!(Arc::ptr_eq(&a[0], &b[0]) && !Arc::ptr_eq(&a[1], &b[1]));
+    assert!(inks(500).is_empty() && inks(5000).is_empty());
+    // The still one counts within the segment only, the moving one from where it begins.
+    let at = Timestamp::from_millis;
+    let key = track.key(at(2000), at(3000));
+    assert_eq!((key[0].1, key[0].2), (at(0), at(1000)));
+    assert_eq!((key[1].1, key[1].2), (at(-1000), at(3000)));
+    assert!(track.key(at(5000), at(9000)).is_empty());
+    assert_eq!(track.spans(at(2000)), [(at(1000), at(5000)); 2]);
 }
