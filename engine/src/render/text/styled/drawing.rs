@@ -21,7 +21,13 @@ const FAR: f64 = 1e6;
 /// there are too many points.
 pub(super) fn parse(text: &str, power: u32) -> Option<Drawing> {
     let scale = 0.5f64.powi(power.clamp(1, 30) as i32 - 1);
-    let mut pen = Pen::default();
+    let mut pen = Pen {
+        path: Vec::new(),
+        at: (0.0, 0.0),
+        open: false,
+        points: 0,
+        bounds: [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY],
+    };
     let mut verb = ' ';
     let mut numbers: Vec<f64> = Vec::new();
     for word in words(text) {
@@ -43,24 +49,7 @@ pub(super) fn parse(text: &str, power: u32) -> Option<Drawing> {
     }
     pen.end(verb, false, &mut numbers);
     pen.close();
-    let mut bounds = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
-    for command in &pen.path {
-        let mut see = |p: swash::zeno::Point| {
-            bounds[0] = bounds[0].min(f64::from(p.x));
-            bounds[1] = bounds[1].min(f64::from(p.y));
-            bounds[2] = bounds[2].max(f64::from(p.x));
-            bounds[3] = bounds[3].max(f64::from(p.y));
-        };
-        match *command {
-            Command::MoveTo(p) | Command::LineTo(p) => see(p),
-            Command::QuadTo(a, p) => [a, p].into_iter().for_each(see),
-            Command::CurveTo(a, b, p) => [a, b, p].into_iter().for_each(see),
-            Command::Close => {}
-        }
-    }
-    if bounds[0] > bounds[2] {
-        bounds = [0.0; 4];
-    }
+    let bounds = if pen.bounds[0] > pen.bounds[2] { [0.0; 4] } else { pen.bounds };
     Some(Drawing { path: pen.path, scale, bounds })
 }
 
@@ -95,17 +84,26 @@ fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
     })
 }
 
-#[derive(Default)]
 struct Pen {
     path: Vec<Command>,
     at: (f64, f64),
     open: bool,
     points: usize,
+    /// Of everything that was named, moves and the points that splines only tend to as well.
+    bounds: [f64; 4],
 }
 
 impl Pen {
     fn point((x, y): (f64, f64)) -> swash::zeno::Point {
         [x as f32, y as f32].into()
+    }
+
+    fn see(&mut self, points: &[(f64, f64)]) {
+        let [left, top, right, bottom] = &mut self.bounds;
+        for (x, y) in points {
+            (*left, *right) = (left.min(*x), right.max(*x));
+            (*top, *bottom) = (top.min(*y), bottom.max(*y));
+        }
     }
 
     fn close(&mut self) {
@@ -136,6 +134,7 @@ impl Pen {
                     self.close();
                 }
                 self.at = (numbers[0], numbers[1]);
+                self.see(&[self.at]);
                 // `n` moves and leaves the figure as it is, which a renderer of areas closes as well.
                 if verb == 'n' {
                     self.close();
@@ -146,6 +145,7 @@ impl Pen {
             ('l', 2) => {
                 self.start();
                 self.at = (numbers[0], numbers[1]);
+                self.see(&[self.at]);
                 self.path.push(Command::LineTo(Self::point(self.at)));
                 self.points += 1;
                 numbers.clear();
@@ -153,6 +153,7 @@ impl Pen {
             ('b', 6) => {
                 let n = numbers.as_slice();
                 let (a, b, to) = ((n[0], n[1]), (n[2], n[3]), (n[4], n[5]));
+                self.see(&[a, b, to]);
                 self.curve(a, b, to);
                 numbers.clear();
             }
@@ -167,6 +168,7 @@ impl Pen {
         if matches!(verb, 's' | 'p') && numbers.len() >= 6 {
             let mut points = vec![self.at];
             points.extend(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            self.see(&points);
             if closed {
                 points.extend_from_within(..3);
             }
@@ -212,7 +214,8 @@ mod tests {
                 Close,
             ]
         );
-        assert_eq!(drawing.bounds, [0.0, 0.0, 10.0, 7.0]);
+        // Moves count for the size, as in libass.
+        assert_eq!(drawing.bounds, [0.0, 0.0, 20.0, 20.0]);
     }
 
     #[test]
