@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::speech::subtitles::{self, LineRules, SubtitleFormat};
 use crate::time::Timestamp;
 use crate::timeline::{
-    Align, CaptionSpec, CaptionStyles, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown, TextLook,
-    Timeline,
+    Align, CaptionSpec, CaptionStyles, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown,
+    TextLook, Timeline,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -44,8 +44,12 @@ impl Window {
 impl Subtitled {
     /// `track` where `asset` is shown forwards, or everywhere.
     pub fn new(track: StyledTrack, asset: Option<&String>, layout: &Layout, rate: Rate) -> Self {
-        let everywhere =
-            Window { start: Timestamp::ZERO, end: None, from: Timestamp::ZERO, speed: NORMAL_SPEED };
+        let everywhere = Window {
+            start: Timestamp::ZERO,
+            end: None,
+            from: Timestamp::ZERO,
+            speed: NORMAL_SPEED,
+        };
         let Some(asset) = asset else { return Self { track, windows: vec![everywhere] } };
         let clips = layout.video.iter().flatten().filter(|clip| {
             clip.shown == Shown::Asset(asset.clone()) && clip.speed != 0 && !clip.reverse

@@ -565,11 +565,11 @@ fn styled_captions_keep_their_look_unless_the_edit_gives_one() {
     };
     let bare = edit(&plain);
     // Where a frame differs from the film: the first and last row, and whether anything red is there.
-    let seen = |edit: &rushes::render::Edit, millis: i64| {
+    let seen = |edit: &Edit, millis: i64| {
         let time = Timestamp::from_millis(millis);
         let (a, b) = (edit.frame(time).unwrap(), bare.frame(time).unwrap());
-        let mut rows = a.enumerate_pixels().zip(b.pixels()).filter(|((_, _, p), q)| p != q);
-        let rows: Vec<_> = rows.by_ref().map(|((_, y, p), _)| (y, p.0)).collect();
+        let rows = a.enumerate_pixels().zip(b.pixels()).filter(|((_, _, p), q)| p != q);
+        let rows: Vec<_> = rows.map(|((_, y, p), _)| (y, p.0)).collect();
         let red = rows.iter().any(|(_, [r, g, b])| *r > 200 && *g < 60 && *b < 60);
         (rows.first().map(|r| r.0), rows.last().map(|r| r.0), red)
     };
@@ -587,12 +587,7 @@ fn styled_captions_keep_their_look_unless_the_edit_gives_one() {
     assert!(!seen(&edit(&with(", look: { size: 0.1 }")), 1040).2);
     // Two looks are one too many.
     let both = Timeline::parse(&with(", styles: 'file', look: { size: 0.1 }")).unwrap();
-    let error = rushes::render::Edit::open(
-        both,
-        std::path::Path::new("."),
-        &rushes::Limits::default(),
-        &rushes::Cancel::default(),
-    );
+    let error = Edit::open(both, Path::new("/"), &Limits::default(), &Cancel::new());
     assert!(error.unwrap_err().to_string().contains("brings its own look"));
 }
 

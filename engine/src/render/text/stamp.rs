@@ -101,12 +101,8 @@ impl Stamp {
                 }
             }
             let Placement { left, top, .. } = own.place;
-            let place = Placement {
-                left: left - 1,
-                top: top - 1,
-                width: wide as u32,
-                height: high as u32,
-            };
+            let place =
+                Placement { left: left - 1, top: top - 1, width: wide as u32, height: high as u32 };
             own = Self { mask, place };
         }
         own
@@ -130,9 +126,7 @@ impl Stamp {
         for y in 0..=h {
             for x in 0..=w {
                 // `wrapping_sub` gives a place that is outside, which is empty.
-                let row = |y: usize| {
-                    at(x, y) * (1.0 - part_x) + at(x.wrapping_sub(1), y) * part_x
-                };
+                let row = |y: usize| at(x, y) * (1.0 - part_x) + at(x.wrapping_sub(1), y) * part_x;
                 let value = row(y) * (1.0 - part_y) + row(y.wrapping_sub(1)) * part_y;
                 mask[y * (w + 1) + x] = (value + 0.5) as u8;
             }

@@ -200,7 +200,9 @@ impl Shapes {
         }
         if let Figure::Glyph { em, face, .. } = &placed.figure {
             let em = em * look.scale.1;
-            for (on, (middle, thick)) in [(look.underline, face.underline), (look.strike, face.strike)] {
+            for (on, (middle, thick)) in
+                [(look.underline, face.underline), (look.strike, face.strike)]
+            {
                 if on {
                     let (y, thick) = (y + middle * em, (thick * em).max(1.0));
                     self.lines.push(rectangle([
@@ -259,7 +261,8 @@ impl Shapes {
         let bordered = look.edge == Edge::Border && wide.max(high) > 0.0 && !borderless;
 
         let shape = flatten(&self.fill);
-        let bolder = (self.embolden > 0.0).then(|| widened(&self.fill, self.embolden, self.embolden));
+        let bolder =
+            (self.embolden > 0.0).then(|| widened(&self.fill, self.embolden, self.embolden));
         let bolder = bolder.map(|path| flatten(&path));
         // Shapes that may wind either way are laid over each other as coverage.
         let whole = |side: &dyn Fn(&[Polygon]) -> Vec<Polygon>| {
@@ -295,9 +298,13 @@ impl Shapes {
                 let left = whole(&|polygons| half(polygons, 0, at, true));
                 let right = whole(&|polygons| half(polygons, 0, at, false));
                 let left = left.map(|stamp| (stamp, look.colours[PRIMARY]));
-                left.into_iter().chain(right.map(|stamp| (stamp, look.colours[SECONDARY]))).collect()
+                left.into_iter()
+                    .chain(right.map(|stamp| (stamp, look.colours[SECONDARY])))
+                    .collect()
             }
-            Sung::Not { .. } => full.clone().map(|s| (s, look.colours[SECONDARY])).into_iter().collect(),
+            Sung::Not { .. } => {
+                full.clone().map(|s| (s, look.colours[SECONDARY])).into_iter().collect()
+            }
             Sung::Whole => full.clone().map(|s| (s, look.colours[PRIMARY])).into_iter().collect(),
         };
         fills.extend(coloured.into_iter().map(|(stamp, [r, g, b, a])| {

@@ -41,9 +41,9 @@ pub(super) fn face(fonts: &mut FontSet, id: fontdb::ID, weight: fontdb::Weight) 
         (up + down > 0.0).then_some((up, down))
     });
     let (ascent, descent) = windows.unwrap_or((line_ascent, line_descent));
-    let strike = font.table(tag_from_bytes(b"OS/2")).and_then(|table| {
-        Some((-word(table, 28)?, word(table, 26)?))
-    });
+    let strike = font
+        .table(tag_from_bytes(b"OS/2"))
+        .and_then(|table| Some((-word(table, 28)?, word(table, 26)?)));
     Some(Face {
         ascent,
         descent,

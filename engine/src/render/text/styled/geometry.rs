@@ -152,7 +152,9 @@ pub(super) fn cover(polygons: &[Polygon], window: [f64; 4]) -> Option<Stamp> {
         .iter()
         .filter(|polygon| {
             let any = |f: &dyn Fn(&[f64; 2]) -> bool| polygon.iter().any(f);
-            any(&|p| p[0] > left) && any(&|p| p[0] < right) && any(&|p| p[1] > top)
+            any(&|p| p[0] > left)
+                && any(&|p| p[0] < right)
+                && any(&|p| p[1] > top)
                 && any(&|p| p[1] < bottom)
         })
         .cloned()

@@ -9,7 +9,8 @@ use crate::render::text::fonts::FontSet;
 use crate::render::text::shape::{breakable, missing_is_fine, missing_named, runs};
 use crate::render::text::shelf::Ideographs;
 use cosmic_text::{
-    Attrs, AttrsList, CacheKeyFlags, Family, FeatureTag, FontFeatures, ShapeLine, Shaping, Style, Weight, fontdb,
+    Attrs, AttrsList, CacheKeyFlags, Family, FeatureTag, FontFeatures, ShapeLine, Shaping, Style,
+    Weight, fontdb,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -225,10 +226,7 @@ fn hard_lines(moment: &Moment) -> Vec<(Vec<Part<'_>>, usize)> {
 impl Shaper<'_> {
     fn face(&mut self, font: fontdb::ID, weight: Weight) -> Option<Face> {
         let fonts = &mut *self.fonts;
-        *self
-            .faces
-            .entry((font, weight.0))
-            .or_insert_with(|| faces::face(fonts, font, weight))
+        *self.faces.entry((font, weight.0)).or_insert_with(|| faces::face(fonts, font, weight))
     }
 
     /// The size of the em and how far the cell reaches up and down, in samples.
@@ -277,7 +275,13 @@ impl Shaper<'_> {
             // What ends a paragraph for the bidi algorithm would end the shaper's.
             let piece: String = piece
                 .chars()
-                .map(|c| if matches!(c, '\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2029}') { ' ' } else { c })
+                .map(|c| {
+                    if matches!(c, '\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2029}') {
+                        ' '
+                    } else {
+                        c
+                    }
+                })
                 .collect();
             let piece = match self.breaks {
                 Breaks::Unicode => breakable(&piece).into_owned(),

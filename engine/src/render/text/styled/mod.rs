@@ -228,9 +228,10 @@ impl StyledTrack {
         let sheet = self.drawn(&moment, shown.shift)?;
         let ink = sheet.ink(self.size, self.tags)?.map(Arc::new);
         let mut kept = kept();
-        kept.samples += 256 + ink.as_ref().map_or(0, |ink| {
-            ink.picture.width() as usize * ink.picture.height() as usize
-        });
+        kept.samples += 256
+            + ink
+                .as_ref()
+                .map_or(0, |ink| ink.picture.width() as usize * ink.picture.height() as usize);
         if kept.samples > KEPT {
             *kept = Kept::default();
         }

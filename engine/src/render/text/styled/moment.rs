@@ -46,7 +46,9 @@ pub(super) enum Content {
 pub(super) enum Sung {
     Whole,
     /// Not yet; and whether the border is not there yet either.
-    Not { borderless: bool },
+    Not {
+        borderless: bool,
+    },
     /// This share of the syllable of this number, from the left.
     Part(usize, f64),
 }
@@ -198,7 +200,8 @@ impl State<'_> {
             O::Blur(value) => look.blur = mix(look.blur, *value),
             O::EdgeBlur(value) => look.edge_blur = mix(look.edge_blur, *value),
             O::Family(family) => {
-                look.family = family.as_ref().map_or_else(|| base.family.clone(), |f| f.as_str().into());
+                look.family =
+                    family.as_ref().map_or_else(|| base.family.clone(), |f| f.as_str().into());
             }
             O::Size(size) => look.size = mix(look.size, size.unwrap_or(base.size)),
             O::SizeBy(tenths) => {

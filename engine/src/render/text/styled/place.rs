@@ -98,7 +98,8 @@ impl Taken {
 
     /// Makes room for the widest border, which lies outside of the lines.
     pub fn widen(&mut self, moment: &Moment, canvas: &Canvas) {
-        let most = |of: fn(&Look) -> f64| moment.runs.iter().map(|r| of(&r.look)).fold(0.0, f64::max);
+        let most =
+            |of: fn(&Look) -> f64| moment.runs.iter().map(|r| of(&r.look)).fold(0.0, f64::max);
         let wide = most(|look| look.border.0) * canvas.border.0;
         let high = most(|look| look.border.1) * canvas.border.1;
         self.left -= wide;

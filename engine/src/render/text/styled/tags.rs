@@ -81,12 +81,19 @@ pub(super) enum Override {
     Fade([u8; 3], [f64; 4]),
     /// Milliseconds in and out.
     FadeInOut(f64, f64),
-    Clip { shape: Shape, inverse: bool },
+    Clip {
+        shape: Shape,
+        inverse: bool,
+    },
     DrawingOffset(f64),
     /// A box of this colour behind the letters instead of a border (WebVTT's `bg_…` classes).
     Backing(Rgba),
     /// From when to when (milliseconds; 0, 0 for all of the event), and the exponent of time.
-    Animate { times: [f64; 2], power: f64, tags: Vec<Override> },
+    Animate {
+        times: [f64; 2],
+        power: f64,
+        tags: Vec<Override>,
+    },
 }
 
 /// Tags nested deeper than this in `\t` are left out.
@@ -268,13 +275,7 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-fn tag(
-    name: &str,
-    arguments: &[&str],
-    depth: usize,
-    made: &mut Vec<Override>,
-    drawing: &mut u32,
-) {
+fn tag(name: &str, arguments: &[&str], depth: usize, made: &mut Vec<Override>, drawing: &mut u32) {
     use Override as O;
     let numbers: Vec<Option<f64>> = arguments.iter().map(|a| number(a)).collect();
     // Times are whole milliseconds, and a missing number is 0, as C reads them.
@@ -290,10 +291,7 @@ fn tag(
         ("fad" | "fade", 2) => made.push(O::FadeInOut(at(0), at(1))),
         ("fad" | "fade", 7) => {
             let opacity = |i| 255 - at(i).clamp(0.0, 255.0) as u8;
-            made.push(O::Fade(
-                [opacity(0), opacity(1), opacity(2)],
-                [at(3), at(4), at(5), at(6)],
-            ));
+            made.push(O::Fade([opacity(0), opacity(1), opacity(2)], [at(3), at(4), at(5), at(6)]));
         }
         ("clip" | "iclip", count) if count > 0 => {
             let inverse = name == "iclip";
@@ -464,7 +462,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            set("{\\fnNoto Sans\\fs20\\fs+2\\fscx50\\fsp-1\\frz45\\fr(30)\\fax0.5\\an8\\a6\\q2\\r\\rAlt}"),
+            set(
+                "{\\fnNoto Sans\\fs20\\fs+2\\fscx50\\fsp-1\\frz45\\fr(30)\\fax0.5\\an8\\a6\\q2\\r\\rAlt}"
+            ),
             [
                 O::Family(Some("Noto Sans".into())),
                 O::Size(Some(20.0)),
@@ -495,7 +495,9 @@ mod tests {
     #[test]
     fn tags_with_lists() {
         assert_eq!(
-            set("{\\pos( 10 , -2.5)\\move(1,2,3,4)\\move(1,2,3,4,500,100)\\org(7,8)\\fad(100,200)}"),
+            set(
+                "{\\pos( 10 , -2.5)\\move(1,2,3,4)\\move(1,2,3,4,500,100)\\org(7,8)\\fad(100,200)}"
+            ),
             [
                 O::Position(10.0, -2.5),
                 O::Move([1.0, 2.0, 3.0, 4.0], [0.0, 0.0]),
@@ -524,7 +526,8 @@ mod tests {
 
     #[test]
     fn text_drawings_and_notes() {
-        let (pieces, over) = Parser::parse("a{note}\\Nb\\hc{\\p1}m 0 0 l 1 0 1 1{\\p0}\\{d\\}", false);
+        let (pieces, over) =
+            Parser::parse("a{note}\\Nb\\hc{\\p1}m 0 0 l 1 0 1 1{\\p0}\\{d\\}", false);
         assert!(!over);
         let [Piece::Text(before), Piece::Drawing(drawing), Piece::Text(after)] = &pieces[..] else {
             panic!("{pieces:?}")
@@ -533,7 +536,8 @@ mod tests {
         assert_eq!(drawing.bounds, [0.0, 0.0, 1.0, 1.0]);
         let (pieces, _) = Parser::parse("a\\nb{", true);
         assert_eq!(pieces, [Piece::Text("a\nb{".into())]);
-        let (_, over) = Parser::parse(&format!("{{\\p1}}{}", "m 0 0 l 1 1 ".repeat(500_000)), false);
+        let (_, over) =
+            Parser::parse(&format!("{{\\p1}}{}", "m 0 0 l 1 1 ".repeat(500_000)), false);
         assert!(over);
     }
 

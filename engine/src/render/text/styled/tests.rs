@@ -61,7 +61,8 @@ impl StyledTrack {
                 if *a == 0.0 || x >= w || y >= h {
                     continue;
                 }
-                edges = [edges[0].min(x), edges[1].min(y), edges[2].max(x + 1), edges[3].max(y + 1)];
+                edges =
+                    [edges[0].min(x), edges[1].min(y), edges[2].max(x + 1), edges[3].max(y + 1)];
                 for (under, over) in out.pixels[y * w + x].iter_mut().zip([r, g, b]) {
                     *under = *under * (1.0 - f64::from(*a)) + f64::from(*over) * 255.0;
                 }
@@ -232,7 +233,9 @@ fn scripts() -> Vec<(&'static str, String, i64)> {
         ("plain", d("Hello, World"), 2000),
         (
             "wrapped",
-            d("A rather long line of text that has to be broken somewhere, and then evened out a bit"),
+            d(
+                "A rather long line of text that has to be broken somewhere, and then evened out a bit",
+            ),
             2000,
         ),
         ("breaks", d("One\\NTwo\\N\\NFour\\hwide  spaces"), 2000),
@@ -240,7 +243,11 @@ fn scripts() -> Vec<(&'static str, String, i64)> {
         // No italics: libass takes the system's own face for them, where there is one.
         ("marks", d("plain {\\u1}under{\\u0} {\\s1}struck{\\s0} {\\b1}bold"), 2000),
         ("box", event(0, "Box", "Behind a box"), 2000),
-        ("sizes", d("small {\\fs60}LARGE {\\fs24}tiny {\\fscx200\\fscy50}wide{\\r} {\\fsp8}apart"), 2000),
+        (
+            "sizes",
+            d("small {\\fs60}LARGE {\\fs24}tiny {\\fscx200\\fscy50}wide{\\r} {\\fsp8}apart"),
+            2000,
+        ),
         ("placed", d("{\\an7\\pos(50,40)}top left{\\c&H0000FF&} red"), 2000),
         ("moving", d("{\\move(100,100,500,300,0,2000)}on its way"), 2000),
         ("fading", d("{\\fad(2000,500)}half here"), 2000),
@@ -263,12 +270,22 @@ fn scripts() -> Vec<(&'static str, String, i64)> {
             d("{\\an7\\pos(100,100)\\p1}m 0 0 l 200 0 200 100 b 150 150 50 150 0 100{\\p0}"),
             2000,
         ),
-        ("half drawing", d("{\\an5\\pos(320,180)\\frz20\\p2}m 0 0 s 200 0 400 200 200 400 0 200 c"), 2000),
+        (
+            "half drawing",
+            d("{\\an5\\pos(320,180)\\frz20\\p2}m 0 0 s 200 0 400 200 200 400 0 200 c"),
+            2000,
+        ),
         ("clipped", d("{\\fs80\\an5\\clip(200,100,420,190)}clipped away"), 2000),
-        ("cut out", d("{\\fs80\\an5\\iclip(m 320 100 l 420 180 320 260 220 180)}cut out of it"), 2000),
+        (
+            "cut out",
+            d("{\\fs80\\an5\\iclip(m 320 100 l 420 180 320 260 220 180)}cut out of it"),
+            2000,
+        ),
         (
             "stacked",
-            d("first at the bottom") + &d("second above it") + &event(0, "Bold", "top")
+            d("first at the bottom")
+                + &d("second above it")
+                + &event(0, "Bold", "top")
                 + &event(0, "Bold", "below the top"),
             2000,
         ),
@@ -280,7 +297,11 @@ fn scripts() -> Vec<(&'static str, String, i64)> {
         ),
         ("animated", d("{\\an5\\t(0,2000,\\fs72\\c&HFF0000&\\bord8\\frz20)}growing"), 2000),
         ("accelerated", d("{\\an5\\t(0,2000,2,\\fscx200\\alpha&H80&)}pulled"), 2000),
-        ("unwrapped", d("{\\q2}this line is not broken although it is far too long for its picture"), 2000),
+        (
+            "unwrapped",
+            d("{\\q2}this line is not broken although it is far too long for its picture"),
+            2000,
+        ),
         ("other styles", d("plain {\\rBold}bold{\\r} plain"), 2000),
     ]
 }
@@ -387,9 +408,7 @@ fn webvtt_cues_stand_where_they_say() {
     let narrow = cue("size:20%", "Hello hello hello");
     assert!(narrow[3] - narrow[1] > 2 * (usual[3] - usual[1]), "{narrow:?}");
     // Cues at the same time keep clear of each other.
-    let both = lies(
-        "WEBVTT\n\n00:01.000 --> 00:03.000\none\n\n00:01.000 --> 00:03.000\ntwo\n",
-    );
+    let both = lies("WEBVTT\n\n00:01.000 --> 00:03.000\none\n\n00:01.000 --> 00:03.000\ntwo\n");
     assert!(both[3] - both[1] > 60, "{both:?}");
 }
 
