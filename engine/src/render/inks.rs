@@ -32,7 +32,7 @@ pub(super) struct Inks {
 
 enum Track {
     /// Words and times in the edit's look.
-    Plain { spec: Box<CaptionSpec>, captions: Vec<TimedCaption>, drawn: CaptionTrack },
+    Plain { spec: Box<CaptionSpec>, captions: Vec<TimedCaption>, drawn: Box<CaptionTrack> },
     /// As the file has them.
     Styled(Box<Subtitled>),
 }
@@ -100,7 +100,7 @@ impl Inks {
                     let words = captions.clone();
                     match CaptionTrack::new(&mut lock(), words, style, canvas, place, tags) {
                         Ok(drawn) => {
-                            let spec = Box::new(spec.clone());
+                            let (spec, drawn) = (Box::new(spec.clone()), Box::new(drawn));
                             inks.tracks.push(Track::Plain { spec, captions, drawn });
                         }
                         Err(error) => faults.add(at, error.to_string()),

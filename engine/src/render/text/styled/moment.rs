@@ -220,8 +220,8 @@ impl State<'_> {
             O::Shear(axis, value) => look.shear = mixed(look.shear, (*value, *value), *axis, mix),
             O::Colour(number, rgb) => {
                 let to = rgb.map_or(base.colours[*number], |[r, g, b]| [r, g, b, 0]);
-                for i in 0..3 {
-                    look.colours[*number][i] = byte(look.colours[*number][i], to[i]);
+                for (own, to) in look.colours[*number].iter_mut().zip(to).take(3) {
+                    *own = byte(*own, to);
                 }
             }
             O::Opacity(number, opacity) => {
