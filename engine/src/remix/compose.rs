@@ -355,6 +355,7 @@ fn caption(file: String, asset: &str, upright: bool) -> CaptionSpec {
     CaptionSpec {
         file,
         asset: Some(asset.to_owned()),
+        styles: None,
         look: Some(TextLook {
             family: None,
             size: Some(if upright { 0.07 } else { 0.055 }),

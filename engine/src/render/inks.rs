@@ -2,22 +2,23 @@
 //! glyph, font or file is told with its pointer and not met on the way.
 
 use super::compose::ColourTags;
+use super::subtitled::Subtitled;
 use super::text::{
     Anchor, Backdrop, CaptionStyle, CaptionTrack, CaptionWord, FontSet, FontShelf, Ink, Rgba,
-    SafeArea, Shadow, TextAlign, TextBlock, TextStyle, TimedCaption,
+    SafeArea, Shadow, StyledTrack, TextAlign, TextBlock, TextStyle, TimedCaption, is_styled,
 };
-use crate::error::{Error, Result, Stage};
-use crate::speech::subtitles::{self, LineRules};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::speech::subtitles::{self, LineRules, SubtitleFormat};
 use crate::time::Timestamp;
 use crate::timeline::{
-    Align, CaptionSpec, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown, TextLook,
-    Timeline,
+    Align, CaptionSpec, CaptionStyles, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown,
+    TextLook, Timeline,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The texts of an edit, ready to be laid on frames.
 #[derive(Default)]
@@ -29,10 +30,17 @@ pub(super) struct Inks {
     fonts: Vec<&'static str>,
 }
 
-struct Track {
-    spec: CaptionSpec,
-    captions: Vec<TimedCaption>,
-    drawn: CaptionTrack,
+enum Track {
+    /// Words and times in the edit's look.
+    Plain { spec: Box<CaptionSpec>, captions: Vec<TimedCaption>, drawn: Box<CaptionTrack> },
+    /// As the file has them.
+    Styled(Box<Subtitled>),
+}
+
+/// A caption file that was read.
+enum File {
+    Plain(Vec<TimedCaption>),
+    Styled(subtitles::Captions),
 }
 
 /// Bytes of a caption file: a day's transcript with every token has some.
@@ -55,7 +63,10 @@ impl Inks {
         if titles().next().is_none() && timeline.captions.is_empty() {
             return Ok(inks);
         }
-        let mut fonts = FontSet::new().with_shelf(shelf.clone());
+        // Styled captions are shaped when they are shown.
+        let shared = Arc::new(Mutex::new(FontSet::new().with_shelf(shelf.clone())));
+        let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fonts = lock();
         for (i, file) in timeline.fonts.iter().enumerate() {
             if let Err(error) = fonts.add_file(&folder.join(file)) {
                 faults.add(format!("/fonts/{i}"), error.to_string());
@@ -76,23 +87,39 @@ impl Inks {
                 Err(error) => faults.add(format!("{}/title", clip.pointer), error.to_string()),
             }
         }
+        drop(fonts);
         for (i, spec) in timeline.captions.iter().enumerate() {
             let at = format!("/captions/{i}");
-            let captions = match read(spec, &folder.join(&spec.file)) {
-                Ok(captions) => placed(captions, spec, layout, timeline.canvas.rate),
-                Err(error) => {
-                    faults.add(format!("{at}/file"), error.to_string());
-                    continue;
+            let rate = timeline.canvas.rate;
+            match read(spec, &folder.join(&spec.file)) {
+                Ok(File::Plain(captions)) => {
+                    let captions = placed(captions, spec, layout, rate);
+                    let anchor = Anchor(spec.x.unwrap_or(0.5), spec.y.unwrap_or(1.0));
+                    let place = (safe(spec.safe), anchor);
+                    let style = caption_style(spec, canvas);
+                    let words = captions.clone();
+                    match CaptionTrack::new(&mut lock(), words, style, canvas, place, tags) {
+                        Ok(drawn) => {
+                            let (spec, drawn) = (Box::new(spec.clone()), Box::new(drawn));
+                            inks.tracks.push(Track::Plain { spec, captions, drawn });
+                        }
+                        Err(error) => faults.add(at, error.to_string()),
+                    }
                 }
-            };
-            let place = (safe(spec.safe), Anchor(spec.x.unwrap_or(0.5), spec.y.unwrap_or(1.0)));
-            let style = caption_style(spec, canvas);
-            match CaptionTrack::new(&mut fonts, captions.clone(), style, canvas, place, tags) {
-                Ok(drawn) => inks.tracks.push(Track { spec: spec.clone(), captions, drawn }),
-                Err(error) => faults.add(at, error.to_string()),
+                Ok(File::Styled(captions)) => {
+                    let look = (&style(spec.look.as_ref(), canvas), safe(spec.safe));
+                    match StyledTrack::new(Arc::clone(&shared), &captions, look, canvas, tags) {
+                        Ok(track) => {
+                            let own = Subtitled::new(track, spec.asset.as_ref(), layout, rate);
+                            inks.tracks.push(Track::Styled(Box::new(own)));
+                        }
+                        Err(error) => faults.add(at, error.to_string()),
+                    }
+                }
+                Err(error) => faults.add(format!("{at}/file"), error.to_string()),
             }
         }
-        inks.fonts = fonts.taken();
+        inks.fonts = lock().taken();
         faults.or(Some(inks))
     }
 
@@ -108,54 +135,72 @@ impl Inks {
 
     /// The inks of the captions shown at `time`, in order.
     pub fn captions(&self, time: Timestamp) -> Result<Vec<Arc<Ink>>> {
-        let inks = self.tracks.iter().map(|track| track.drawn.ink(time));
-        inks.filter_map(Result::transpose).collect()
+        let mut made = Vec::new();
+        for track in &self.tracks {
+            match track {
+                Track::Plain { drawn, .. } => made.extend(drawn.ink(time)?),
+                Track::Styled(own) => made.extend(own.inks(time)?),
+            }
+        }
+        Ok(made)
     }
 
     /// Whether any caption is shown at `time`.
     pub fn is_captioned(&self, time: Timestamp) -> bool {
-        self.tracks.iter().any(|track| track.drawn.state(time).is_some())
+        self.tracks.iter().any(|track| match track {
+            Track::Plain { drawn, .. } => drawn.state(time).is_some(),
+            Track::Styled(own) => own.is_shown(time),
+        })
     }
 
     /// The nearer end of a caption that is shown at `time` and was before: where a cut through it
     /// would rather be, so that a change of the caption concerns one side only.
     pub fn better_seam(&self, time: Timestamp) -> Option<Timestamp> {
-        let captions = self.tracks.iter().flat_map(|track| &track.captions);
-        let over = captions.filter(|caption| caption.start < time && time < caption.end);
-        over.map(|caption| {
-            let (before, behind) = (time.minus(caption.start), caption.end.minus(time));
-            if before <= behind { caption.start } else { caption.end }
-        })
-        .next()
+        let mut spans = self.tracks.iter().flat_map(|track| match track {
+            Track::Plain { captions, .. } => captions.iter().map(|c| (c.start, c.end)).collect(),
+            Track::Styled(own) => own.spans(time),
+        });
+        let (start, end) = spans.find(|(start, end)| *start < time && time < *end)?;
+        let (before, behind) = (time.minus(start), end.minus(time));
+        Some(if before <= behind { start } else { end })
     }
 
     /// What decides the captions from `start` to `end`, seen from `start`.
     pub fn key(&self, start: Timestamp, end: Timestamp) -> Value {
-        let tracks = self.tracks.iter().map(|track| {
-            let seen = track.captions.iter().filter(|c| c.start < end && c.end > start);
-            let captions: Vec<_> = seen
-                .map(|c| {
-                    let words: Vec<_> = c
-                        .words
-                        .iter()
-                        .map(|word| {
-                            let span = word.span.map(|(a, b)| [a.minus(start), b.minus(start)]);
-                            json!([word.text, span, word.breaks])
-                        })
-                        .collect();
-                    // What lies beyond the segment does not change it.
-                    json!([c.start.max(start).minus(start), c.end.min(end).minus(start), words])
-                })
-                .collect();
-            (!captions.is_empty()).then(|| {
-                let mut look = track.spec.clone();
-                look.file = String::new();
-                look.asset = None;
-                json!([look, captions])
-            })
+        let tracks = self.tracks.iter().map(|track| match track {
+            Track::Plain { spec, captions, .. } => plain_key(spec, captions, (start, end)),
+            Track::Styled(own) => own.key(start, end),
         });
         Value::Array(tracks.flatten().collect())
     }
+}
+
+fn plain_key(
+    spec: &CaptionSpec,
+    captions: &[TimedCaption],
+    (start, end): (Timestamp, Timestamp),
+) -> Option<Value> {
+    let seen = captions.iter().filter(|c| c.start < end && c.end > start);
+    let captions: Vec<_> = seen
+        .map(|c| {
+            let words: Vec<_> = c
+                .words
+                .iter()
+                .map(|word| {
+                    let span = word.span.map(|(a, b)| [a.minus(start), b.minus(start)]);
+                    json!([word.text, span, word.breaks])
+                })
+                .collect();
+            // What lies beyond the segment does not change it.
+            json!([c.start.max(start).minus(start), c.end.min(end).minus(start), words])
+        })
+        .collect();
+    (!captions.is_empty()).then(|| {
+        let mut look = spec.clone();
+        look.file = String::new();
+        look.asset = None;
+        json!([look, captions])
+    })
 }
 
 fn rgba(colour: Rgb) -> Rgba {
@@ -217,8 +262,19 @@ fn caption_style(spec: &CaptionSpec, canvas: (u32, u32)) -> CaptionStyle {
     }
 }
 
+/// Whether a file is shown as it is styled.
+fn keeps_styles(spec: &CaptionSpec, captions: &subtitles::Captions) -> bool {
+    let restyled = spec.look.is_some()
+        || [spec.upcoming, spec.active, spec.said].iter().any(Option::is_some)
+        || [spec.active_scale, spec.x, spec.y].iter().any(Option::is_some);
+    match spec.styles {
+        Some(styles) => styles == CaptionStyles::File,
+        None => is_styled(captions) && !restyled,
+    }
+}
+
 /// The captions of a file, in its own times.
-fn read(spec: &CaptionSpec, path: &Path) -> Result<Vec<TimedCaption>> {
+fn read(spec: &CaptionSpec, path: &Path) -> Result<File> {
     let failed = |e: std::io::Error| Error::io(Stage::Open, path, e);
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -227,14 +283,31 @@ fn read(spec: &CaptionSpec, path: &Path) -> Result<Vec<TimedCaption>> {
     }
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
+        if spec.styles == Some(CaptionStyles::File) {
+            let what = "a transcript has no styles";
+            return Err(Error::new(ErrorKind::Input, Stage::Render, what)
+                .input(path)
+                .hint("leave \"styles\" out, or give SRT, WebVTT or ASS"));
+        }
         let transcript = subtitles::read_json(&bytes).map_err(|e| e.input(path))?;
         let mut rules = LineRules::for_language(&transcript.language);
         rules.max_chars_per_line = spec.columns.unwrap_or(rules.max_chars_per_line);
         rules.max_lines = spec.lines.unwrap_or(rules.max_lines);
-        return Ok(subtitles::cues(&transcript, &rules).cues.iter().map(of_cue).collect());
+        let cues = subtitles::cues(&transcript, &rules).cues;
+        return Ok(File::Plain(cues.iter().map(of_cue).collect()));
     }
     let captions = subtitles::read(&bytes).map_err(|e| e.input(path))?;
-    Ok(captions.cues.iter().filter(|c| c.start < c.end).map(of_caption).collect())
+    if keeps_styles(spec, &captions) {
+        if captions.format == SubtitleFormat::Ass && spec.look.is_some() {
+            let what = "an ASS file brings its own look, and the edit gives another";
+            return Err(Error::new(ErrorKind::Input, Stage::Render, what)
+                .input(path)
+                .hint("leave \"look\" out, or say \"styles\": \"plain\""));
+        }
+        return Ok(File::Styled(captions));
+    }
+    let cues = captions.cues.iter().filter(|c| c.start < c.end);
+    Ok(File::Plain(cues.map(of_caption).collect()))
 }
 
 fn plain_words(lines: &[String]) -> Vec<CaptionWord> {

@@ -24,6 +24,7 @@ mod quick;
 mod scene;
 pub mod sound;
 mod still;
+mod subtitled;
 mod target;
 pub mod text;
 pub mod transition;

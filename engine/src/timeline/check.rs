@@ -47,6 +47,20 @@ impl Timeline {
             range(&format!("{at}/x"), captions.x, 0.0, 1.0, faults);
             range(&format!("{at}/y"), captions.y, 0.0, 1.0, faults);
             range(&format!("{at}/active_scale"), captions.active_scale, 0.5, 2.0, faults);
+            if captions.styles == Some(CaptionStyles::File) {
+                let words = [
+                    ("upcoming", captions.upcoming.is_some()),
+                    ("active", captions.active.is_some()),
+                    ("active_scale", captions.active_scale.is_some()),
+                    ("said", captions.said.is_some()),
+                    ("x", captions.x.is_some()),
+                    ("y", captions.y.is_some()),
+                ];
+                for (name, _) in words.iter().filter(|(_, given)| *given) {
+                    let what = "is for captions of style \"plain\": the file says it here";
+                    faults.add(format!("{at}/{name}"), what);
+                }
+            }
             for (name, value) in [("columns", captions.columns), ("lines", captions.lines)] {
                 if value.is_some_and(|n| !(1..=200).contains(&n)) {
                     faults.add(format!("{at}/{name}"), "must be from 1 to 200");

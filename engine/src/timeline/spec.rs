@@ -450,6 +450,16 @@ spec_struct! {
     }
 }
 
+spec_words! {
+    /// Whose look captions have.
+    CaptionStyles {
+        /// That of the file, as far as it has one.
+        File = "file",
+        /// That of the edit; the file gives words and times.
+        Plain = "plain",
+    }
+}
+
 spec_struct! {
     /// Captions from a file.
     CaptionSpec {
@@ -459,6 +469,9 @@ spec_struct! {
         /// The asset whose times they have: they are shown where and when that is shown. Without it
         /// they have the programme's.
         asset: Option<String>,
+        /// Whose look they have. If not said: the file's where it has styles of its own (ASS; SRT and
+        /// WebVTT with marks or places) and the edit says nothing of looks, words' colours and places.
+        styles: Option<CaptionStyles>,
         /// How they look.
         look: Option<TextLook>,
         /// Words that are to come, where words have times; as `look` if not said.

@@ -110,7 +110,7 @@ fn tree(nodes: &[Node], depth: usize, out: &mut String) {
 
 fn dom_name(tag: &Tag) -> &'static str {
     match tag {
-        Tag::Class | Tag::Voice(_) | Tag::Lang(_) => "span",
+        Tag::Class | Tag::Voice(_) | Tag::Lang(_) | Tag::Strike | Tag::Font(_) => "span",
         Tag::Italic => "i",
         Tag::Bold => "b",
         Tag::Underline => "u",

@@ -549,6 +549,49 @@ fn captions_follow_their_asset() {
 }
 
 #[test]
+fn styled_captions_keep_their_look_unless_the_edit_gives_one() {
+    let film = numbered(Variant::Long);
+    let dir = tempfile::tempdir().unwrap();
+    let captions = dir.path().join("signs.ass");
+    let ass = "[Script Info]\nPlayResX: 100\nPlayResY: 100\n[V4+ Styles]\n\
+        Format: Name, Fontname, Fontsize, PrimaryColour, Outline, Alignment\n\
+        Style: Default,DejaVu Sans,30,&H000000FF,0,8\n[Events]\n\
+        Dialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{\\move(50,0,50,60)}sign\n";
+    std::fs::write(&captions, ass).unwrap();
+    let plain = spec(&[("a", &film.path)], &["{ asset: 'a', from: '1s', to: '4s' }".into()], QUICK);
+    let with = |more: &str| {
+        let file = captions.display();
+        plain.replace("outputs", &format!("captions: [{{ file: '{file}'{more} }}], outputs"))
+    };
+    let bare = edit(&plain);
+    // Where a frame differs from the film: the first and last row, and whether anything red is there.
+    let seen = |edit: &Edit, millis: i64| {
+        let time = Timestamp::from_millis(millis);
+        let (a, b) = (edit.frame(time).unwrap(), bare.frame(time).unwrap());
+        let rows = a.enumerate_pixels().zip(b.pixels()).filter(|((_, _, p), q)| p != q);
+        let rows: Vec<_> = rows.map(|((_, y, p), _)| (y, p.0)).collect();
+        let red = rows.iter().any(|(_, [r, g, b])| *r > 200 && *g < 60 && *b < 60);
+        (rows.first().map(|r| r.0), rows.last().map(|r| r.0), red)
+    };
+    let styled = edit(&with(""));
+    let (top, early, red) = seen(&styled, 1040);
+    assert!(red && top.is_some(), "{top:?}");
+    let (_, late, _) = seen(&styled, 1900);
+    assert!(late > early, "it moves down: {early:?} {late:?}");
+    assert_eq!(seen(&styled, 2040), (None, None, false));
+    // With the asset, the first second of the film is not shown.
+    assert!(seen(&edit(&with(", asset: 'a'")), 40).2);
+    // Words alone, in the edit's look.
+    let words = edit(&with(", styles: 'plain'"));
+    assert!(!seen(&words, 1040).2 && seen(&words, 1040).1.is_some());
+    assert!(!seen(&edit(&with(", look: { size: 0.1 }")), 1040).2);
+    // Two looks are one too many.
+    let both = Timeline::parse(&with(", styles: 'file', look: { size: 0.1 }")).unwrap();
+    let error = Edit::open(both, Path::new("/"), &Limits::default(), &Cancel::new());
+    assert!(error.unwrap_err().to_string().contains("brings its own look"));
+}
+
+#[test]
 fn a_missing_glyph_font_or_table_is_told_before_the_first_frame() {
     let film = numbered(Variant::ClosedGop);
     let items = [

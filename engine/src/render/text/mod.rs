@@ -12,6 +12,8 @@ mod paint;
 mod script_tests;
 mod shape;
 mod shelf;
+mod stamp;
+mod styled;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ pub use captions::{CaptionStyle, CaptionTrack, CaptionWord, TimedCaption};
 pub use fonts::FontSet;
 pub use paint::Ink;
 pub use shelf::FontShelf;
+pub use styled::{StyledTrack, is_styled};
 
 /// A colour with coverage: R′G′B′ of 8 bit, straight alpha.
 pub type Rgba = [u8; 4];

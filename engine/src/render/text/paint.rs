@@ -1,10 +1,11 @@
 //! Outlines to a picture with coverage, as large as its ink.
 
 use super::shape::{Glyph, Laid};
+use super::stamp::{Stamp, bounds, stamp};
 use super::{Backdrop, Rgba, Shadow, TextStyle};
 use crate::error::Result;
-use crate::render::compose::{ColourTags, Layer, MAX_SIDE, Picture};
-use swash::zeno::{Command, Join, Mask, PathBuilder, Placement, Stroke, Style, Transform};
+use crate::render::compose::{ColourTags, Layer, Picture};
+use swash::zeno::{Command, PathBuilder, Transform};
 
 /// A picture of text with its place on the canvas; both even, so that it lies on whole chroma
 /// samples and is blended from where it is.
@@ -25,111 +26,19 @@ impl Ink {
     }
 }
 
-/// Coverage of one shape.
-#[derive(Clone)]
-pub(crate) struct Stamp {
-    mask: Vec<u8>,
-    place: Placement,
-}
-
 /// Shapes in the order in which they are laid over each other.
 #[derive(Default)]
 pub(crate) struct Sheet {
     stamps: Vec<(Stamp, Rgba)>,
 }
 
-/// Coverage of `path` moved by `to`, filled, or widened by `stroke` on both sides of its line.
-pub(crate) fn stamp(path: &[Command], to: Transform, stroke: Option<f32>) -> Option<Stamp> {
-    let mut mask = Mask::new(path);
-    let mut pen = Stroke::new(2.0 * stroke.unwrap_or(0.0));
-    pen.join(Join::Round);
-    // The pen keeps its width whatever the path is scaled by.
-    pen.scale(false);
-    if stroke.is_some() {
-        mask.style(Style::Stroke(pen));
-    }
-    let (mask, place) = mask.transform(Some(to)).render();
-    let sane = place.width > 0 && place.height > 0 && place.width.max(place.height) <= 2 * MAX_SIDE;
-    sane.then_some(Stamp { mask, place })
-}
-
-impl Stamp {
-    /// The same, softened by `sigma` and moved.
-    fn softened(&self, sigma: f64, (dx, dy): (i32, i32)) -> Self {
-        let mut place = self.place;
-        place.left += dx;
-        place.top += dy;
-        if sigma < 0.2 {
-            return Self { mask: self.mask.clone(), place };
-        }
-        let reach = (3.0 * sigma).ceil().min(200.0) as usize;
-        let weights: Vec<f32> = (0..=2 * reach)
-            .map(|i| {
-                let x = (i as f64 - reach as f64) / sigma;
-                (-0.5 * x * x).exp() as f32
-            })
-            .collect();
-        let sum: f32 = weights.iter().sum();
-        let (w, h) = (place.width as usize, place.height as usize);
-        let (wide, high) = (w + 2 * reach, h + 2 * reach);
-        let mut across = vec![0.0f32; wide * h];
-        for y in 0..h {
-            for x in 0..w {
-                let value = f32::from(self.mask[y * w + x]);
-                if value > 0.0 {
-                    for (k, weight) in weights.iter().enumerate() {
-                        across[y * wide + x + k] += value * weight / sum;
-                    }
-                }
-            }
-        }
-        let mut both = vec![0.0f32; wide * high];
-        for y in 0..h {
-            for (k, weight) in weights.iter().enumerate() {
-                let (from, to) = (y * wide, (y + k) * wide);
-                for x in 0..wide {
-                    both[to + x] += across[from + x] * weight / sum;
-                }
-            }
-        }
-        place.left -= reach as i32;
-        place.top -= reach as i32;
-        place.width = wide as u32;
-        place.height = high as u32;
-        Self { mask: both.into_iter().map(|v| (v + 0.5) as u8).collect(), place }
-    }
-
-    /// Both together, the stronger one at each sample.
-    fn joined(stamps: &[Self]) -> Option<Self> {
-        let place = bounds(stamps.iter().map(|s| s.place))?;
-        let (w, h) = (place.width as usize, place.height as usize);
-        let mut mask = vec![0u8; w * h];
-        for stamp in stamps {
-            let own = stamp.place.width as usize;
-            let left = (stamp.place.left - place.left) as usize;
-            let top = (stamp.place.top - place.top) as usize;
-            for (y, row) in stamp.mask.chunks(own).enumerate() {
-                let to = &mut mask[(top + y) * w + left..][..own];
-                for (to, from) in to.iter_mut().zip(row) {
-                    *to = (*to).max(*from);
-                }
-            }
-        }
-        Some(Self { mask, place })
-    }
-}
-
-fn bounds(places: impl Iterator<Item = Placement>) -> Option<Placement> {
-    let mut all: Option<(i32, i32, i32, i32)> = None;
-    for p in places {
-        let own = (p.left, p.top, p.left + p.width as i32, p.top + p.height as i32);
-        all = Some(match all {
-            None => own,
-            Some(a) => (a.0.min(own.0), a.1.min(own.1), a.2.max(own.2), a.3.max(own.3)),
-        });
-    }
-    let (l, t, r, b) = all?;
-    Some(Placement { left: l, top: t, width: (r - l) as u32, height: (b - t) as u32 })
+/// What shapes come to, with its place on the canvas.
+pub(super) struct LaidInk {
+    pub left: i32,
+    pub top: i32,
+    pub width: u32,
+    pub height: u32,
+    pub pixels: Vec<[f32; 4]>,
 }
 
 impl Sheet {
@@ -160,7 +69,14 @@ impl Sheet {
     /// # Errors
     /// Where the picture cannot be made, which would be a defect.
     pub(crate) fn ink(&self, canvas: (u32, u32), tags: ColourTags) -> Result<Option<Ink>> {
-        let Some(place) = bounds(self.stamps.iter().map(|(s, _)| s.place)) else { return Ok(None) };
+        let Some(laid) = self.laid(canvas) else { return Ok(None) };
+        let picture = Picture::from_premultiplied(laid.width, laid.height, &laid.pixels, tags)?;
+        Ok(Some(Ink { picture, x: laid.left, y: laid.top }))
+    }
+
+    /// The same as premultiplied R′G′B′ and coverage, 0 to 1.
+    pub(super) fn laid(&self, canvas: (u32, u32)) -> Option<LaidInk> {
+        let place = bounds(self.stamps.iter().map(|(s, _)| s.place))?;
         let cut = |from: i32, length: u32, most: u32| {
             let start = from.clamp(0, most as i32) & !1;
             let end = (from + length as i32).clamp(0, most as i32);
@@ -169,7 +85,7 @@ impl Sheet {
         let (left, width) = cut(place.left, place.width, canvas.0);
         let (top, height) = cut(place.top, place.height, canvas.1);
         if width == 0 || height == 0 {
-            return Ok(None);
+            return None;
         }
         let (w, h) = (width.next_multiple_of(2) as usize, height.next_multiple_of(2) as usize);
         let mut pixels = vec![[0.0f32; 4]; w * h];
@@ -194,8 +110,7 @@ impl Sheet {
                 }
             }
         }
-        let picture = Picture::from_premultiplied(w as u32, h as u32, &pixels, tags)?;
-        Ok(Some(Ink { picture, x: left, y: top }))
+        Some(LaidInk { left, top, width: w as u32, height: h as u32, pixels })
     }
 }
 

@@ -143,16 +143,7 @@ pub(super) fn lay(
         }
     }
     if !missing.is_empty() {
-        missing.sort_unstable();
-        missing.dedup();
-        let names: Vec<String> = missing
-            .iter()
-            .take(8)
-            .map(|c| format!("{} (U+{:04X})", crate::text::plain(&c.to_string()), u32::from(*c)))
-            .collect();
-        return Err(
-            refuse(format!("no font has {}", names.join(", "))).hint(advice(&missing, ideographs))
-        );
+        return Err(missing_named(&mut missing, ideographs));
     }
     if edges.0 > edges.1 {
         return Ok(laid);
@@ -169,19 +160,31 @@ pub(super) fn lay(
     Ok(laid)
 }
 
+/// The fault that no font has `missing`.
+pub(super) fn missing_named(missing: &mut Vec<char>, ideographs: Ideographs) -> Error {
+    missing.sort_unstable();
+    missing.dedup();
+    let names: Vec<String> = missing
+        .iter()
+        .take(8)
+        .map(|c| format!("{} (U+{:04X})", crate::text::plain(&c.to_string()), u32::from(*c)))
+        .collect();
+    refuse(format!("no font has {}", names.join(", "))).hint(advice(missing, ideographs))
+}
+
 /// A piece of a word that one family draws.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Run<'a> {
-    text: &'a str,
-    word: usize,
-    family: &'a str,
+pub(super) struct Run<'a> {
+    pub text: &'a str,
+    pub word: usize,
+    pub family: &'a str,
 }
 
 /// Cuts `words` where the family changes. A cluster stays with `base`, or with whatever font was given,
 /// where those have it; the fonts of the shelf come in where nothing else does, so that having pulled
 /// one does not change how a text looks that could be drawn before. Emoji are the exception: half of
 /// them from one font and half from another would be worse.
-fn runs<'a>(
+pub(super) fn runs<'a>(
     fonts: &mut FontSet,
     words: &'a [Cow<'_, str>],
     base: &'a str,
@@ -261,7 +264,7 @@ fn is_taken(fonts: &FontSet, family: &str) -> bool {
 
 /// `text` with a break (U+200B, no width) at each end of a word of the scripts that write none:
 /// UAX #14 leaves Thai, Lao, Khmer and Burmese to who knows the words.
-fn breakable(text: &str) -> Cow<'_, str> {
+pub(super) fn breakable(text: &str) -> Cow<'_, str> {
     let complex = |c: char| matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}');
     if !text.contains(complex) {
         return Cow::Borrowed(text);
@@ -289,7 +292,7 @@ fn slant(layers: &mut [(Vec<Command>, Option<Rgba>)]) {
 }
 
 /// Characters that stand for no ink of their own: joiners and variation selectors.
-fn missing_is_fine(c: char) -> bool {
+pub(super) fn missing_is_fine(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ad}')
 }

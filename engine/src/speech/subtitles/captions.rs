@@ -49,6 +49,8 @@ pub struct Caption {
     pub actor: Option<String>,
     /// The layer it is drawn in (ASS).
     pub layer: i32,
+    /// Its own left, right and vertical margins (ASS); 0 for its style's.
+    pub margins: [i32; 3],
 }
 
 impl Caption {
@@ -126,6 +128,10 @@ pub enum Tag {
     Bold,
     /// Underlined.
     Underline,
+    /// Struck through (SRT's `s`).
+    Strike,
+    /// In another colour, size or family (SRT's `font`).
+    Font(Font),
     /// Text with a reading aid.
     Ruby,
     /// The reading aid.
@@ -136,7 +142,16 @@ pub enum Tag {
     Lang(String),
 }
 
-/// Where a WebVTT cue is shown. Percentages are 0 to 100.
+/// What SRT's `<font>` asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Font {
+    /// R′G′B′ of 8 bit.
+    pub colour: Option<[u8; 3]>,
+    /// The family.
+    pub face: Option<String>,
+}
+
+/// Where a WebVTT cue is shown (or what `{\an8}` in SRT says, in the same terms). Percentages are 0 to 100.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CueSettings {
     /// The region's name, one of [`Captions::regions`].

@@ -20,8 +20,8 @@ mod tests;
 mod webvtt;
 
 pub use captions::{
-    Align, Caption, Captions, CueSettings, Element, LineAlign, LinePosition, Node, PositionAlign,
-    Region, Style, Tag, Vertical,
+    Align, Caption, Captions, CueSettings, Element, Font, LineAlign, LinePosition, Node,
+    PositionAlign, Region, Style, Tag, Vertical,
 };
 pub use cues::{Cue, CueReport, CueWord, Cues, cues};
 pub use json::{read_json, transcript_schema};

@@ -3,7 +3,9 @@
 //! There is no way to write `<`, `{`, `\` or `-->` as text. Where they would be taken for markup, a
 //! word joiner (U+2060, of no width) is put in, and the reader takes it out again.
 
-use super::captions::{Caption, CueSettings, Element, Node, Tag};
+use super::captions::{
+    Align, Caption, CueSettings, Element, Font, LineAlign, LinePosition, Node, Tag,
+};
 use super::cues::Cue;
 use super::read::{Budget, Parsed};
 use crate::error::Result;
@@ -109,17 +111,18 @@ impl Parsed {
         let end =
             body.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |at| at + 1);
         let source = body[..end].join("\n");
-        let nodes = nodes(&source);
+        let (nodes, settings) = (nodes(&source), settings(&source));
         self.cues.push(Caption {
             id: open.id,
             start: open.start,
             end: open.end,
             nodes,
             source,
-            settings: CueSettings::default(),
+            settings,
             style: None,
             actor: None,
             layer: 0,
+            margins: [0; 3],
         });
     }
 
@@ -190,7 +193,31 @@ fn clock_time(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(secs * 1000 + millis))
 }
 
-/// The text with `<i>`, `<b>`, `<u>` as elements; other tags (`<font>`, `<s>`) and `{\…}` are
+/// Where `{\an8}` (numbers as on the keypad) puts a caption, in WebVTT's terms. The first one counts.
+fn settings(source: &str) -> CueSettings {
+    let mut settings = CueSettings::default();
+    let number = source.find("{\\an").and_then(|at| {
+        let block = source[at + 4..].split(['\\', '}']).next()?;
+        block.trim().parse::<u8>().ok()
+    });
+    let Some(number) = number.filter(|n| (1..=9).contains(n)) else { return settings };
+    settings.align = match number % 3 {
+        1 => Align::Left,
+        2 => Align::Center,
+        _ => Align::Right,
+    };
+    match number {
+        7.. => settings.line = Some(LinePosition::Number(0.0)),
+        4.. => {
+            settings.line = Some(LinePosition::Percent(50.0));
+            settings.line_align = LineAlign::Center;
+        }
+        _ => {}
+    }
+    settings
+}
+
+/// The text with `<i>`, `<b>`, `<u>`, `<s>` and `<font>` as elements; other tags and `{\…}` are
 /// taken out, entities are read, and what only looks like markup stays.
 pub(super) fn nodes(source: &str) -> Vec<Node> {
     let mut stack: Vec<(Tag, Vec<Node>)> = vec![(Tag::Class, Vec::new())];
@@ -220,7 +247,7 @@ pub(super) fn nodes(source: &str) -> Vec<Node> {
             && let Some((name, closing, length)) = tag(rest)
         {
             flush(&mut text, &mut stack);
-            style(&name, closing, &mut stack);
+            style(&name, closing, &rest[..length], &mut stack);
             rest = &rest[length..];
             continue;
         }
@@ -269,11 +296,14 @@ fn tag(rest: &str) -> Option<(String, bool, usize)> {
     known.then(|| (name, closing, inside.len() + 2 + usize::from(closing)))
 }
 
-fn style(name: &str, closing: bool, stack: &mut Vec<(Tag, Vec<Node>)>) {
+/// `whole` is the tag as it stands.
+fn style(name: &str, closing: bool, whole: &str, stack: &mut Vec<(Tag, Vec<Node>)>) {
     let tag = match name {
         "i" | "em" => Tag::Italic,
         "b" => Tag::Bold,
         "u" => Tag::Underline,
+        "s" => Tag::Strike,
+        "font" => Tag::Font(font(whole)),
         "br" => {
             if let Some((_, nodes)) = stack.last_mut() {
                 nodes.push(Node::Text("\n".into()));
@@ -286,14 +316,86 @@ fn style(name: &str, closing: bool, stack: &mut Vec<(Tag, Vec<Node>)>) {
         if stack.len() < MAX_DEPTH {
             stack.push((tag, Vec::new()));
         }
-    } else if stack[1..].iter().any(|(open, _)| *open == tag) {
+    } else if stack[1..].iter().any(|(open, _)| open.ends_with(&tag)) {
         while stack.len() > 1 {
-            let found = stack.last().is_some_and(|(open, _)| *open == tag);
+            let found = stack.last().is_some_and(|(open, _)| open.ends_with(&tag));
             close(stack);
             if found {
                 break;
             }
         }
+    }
+}
+
+impl Tag {
+    /// Whether the end tag of `other` ends this.
+    fn ends_with(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Font(_), Self::Font(_))) || self == other
+    }
+}
+
+/// The attributes of `<font color="#f00" face=…>`.
+fn font(whole: &str) -> Font {
+    let mut made = Font::default();
+    let mut rest = whole;
+    while let Some((before, after)) = rest.split_once('=') {
+        let key = before.rsplit(|c: char| c.is_whitespace()).find(|word| !word.is_empty());
+        let after = after.trim_start();
+        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let (value, left) = match quote {
+            Some(quote) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
+            None => {
+                let end = after.find(|c: char| c.is_whitespace() || c == '>');
+                after.split_at(end.unwrap_or(after.len()))
+            }
+        };
+        rest = left;
+        match key.map(str::to_ascii_lowercase).as_deref() {
+            Some("color") => made.colour = colour(value.trim()),
+            Some("face") if !value.trim().is_empty() => made.face = Some(value.trim().to_owned()),
+            _ => {}
+        }
+    }
+    made
+}
+
+/// `#rgb`, `#rrggbb` (`#` may be missing), or one of HTML's sixteen names.
+fn colour(text: &str) -> Option<[u8; 3]> {
+    let named = [
+        ("black", [0; 3]),
+        ("silver", [192; 3]),
+        ("gray", [128; 3]),
+        ("grey", [128; 3]),
+        ("white", [255; 3]),
+        ("maroon", [128, 0, 0]),
+        ("red", [255, 0, 0]),
+        ("purple", [128, 0, 128]),
+        ("fuchsia", [255, 0, 255]),
+        ("magenta", [255, 0, 255]),
+        ("green", [0, 128, 0]),
+        ("lime", [0, 255, 0]),
+        ("olive", [128, 128, 0]),
+        ("yellow", [255, 255, 0]),
+        ("navy", [0, 0, 128]),
+        ("blue", [0, 0, 255]),
+        ("teal", [0, 128, 128]),
+        ("aqua", [0, 255, 255]),
+        ("cyan", [0, 255, 255]),
+        ("orange", [255, 165, 0]),
+    ];
+    if let Some((_, rgb)) = named.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        return Some(*rgb);
+    }
+    let digits = text.trim_start_matches('#');
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = u32::from_str_radix(digits, 16).ok()?;
+    match digits.len() {
+        3 => Some([8, 4, 0].map(|by| ((value >> by & 15) * 17) as u8)),
+        // Some put a transparency in front.
+        6 | 8 => Some([16, 8, 0].map(|by| (value >> by) as u8)),
+        _ => None,
     }
 }
 
@@ -365,9 +467,40 @@ mod tests {
         let italic =
             |children| Node::Element(Element { tag: Tag::Italic, classes: Vec::new(), children });
         let text = |t: &str| Node::Text(t.into());
+        let font = |rgb, child| {
+            Node::Element(Element {
+                tag: Tag::Font(Font { colour: Some(rgb), face: None }),
+                classes: Vec::new(),
+                children: vec![child],
+            })
+        };
         assert_eq!(
             nodes("{\\an8}a <I>b</I> <font color=\"#fff\">c</font> 2 &lt; 3 < 4 <x> {y}"),
-            [text("a "), italic(vec![text("b")]), text(" "), text("c"), text(" 2 < 3 < 4 <x> {y}")]
+            [
+                text("a "),
+                italic(vec![text("b")]),
+                text(" "),
+                font([255; 3], text("c")),
+                text(" 2 < 3 < 4 <x> {y}")
+            ]
+        );
+        assert_eq!(
+            nodes("<font size=2 color=Red>a<s>b</font>c"),
+            [
+                Node::Element(Element {
+                    tag: Tag::Font(Font { colour: Some([255, 0, 0]), face: None }),
+                    classes: Vec::new(),
+                    children: vec![
+                        text("a"),
+                        Node::Element(Element {
+                            tag: Tag::Strike,
+                            classes: Vec::new(),
+                            children: vec![text("b")]
+                        })
+                    ]
+                }),
+                text("c")
+            ]
         );
         assert_eq!(nodes("<i>open"), [italic(vec![text("open")])]);
         assert_eq!(nodes("</i>a"), [text("a")]);
@@ -375,6 +508,24 @@ mod tests {
         assert_eq!(nodes(&"<b>".repeat(100_000)).len(), 1);
         let _ = nodes(&"{\\".repeat(1_000_000));
         let _ = nodes(&"<i".repeat(1_000_000));
+    }
+
+    #[test]
+    fn places() {
+        let at = |text: &str| {
+            let settings = settings(text);
+            (settings.line, settings.line_align, settings.align)
+        };
+        assert_eq!(at("a"), (None, LineAlign::Start, Align::Center));
+        assert_eq!(
+            at("{\\an7}a"),
+            (Some(LinePosition::Number(0.0)), LineAlign::Start, Align::Left)
+        );
+        assert_eq!(
+            at("<i>{\\an6\\i1}a{\\an8}"),
+            (Some(LinePosition::Percent(50.0)), LineAlign::Center, Align::Right)
+        );
+        assert_eq!(at("{\\an12}a"), at("a"));
     }
 
     #[test]

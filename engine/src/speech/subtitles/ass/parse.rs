@@ -134,6 +134,8 @@ fn event(value: &str, names: &[&str], wrap_style: u8) -> Option<Caption> {
         style: named("Style"),
         actor: named("Name").or_else(|| named("Actor")),
         layer: field("Layer").and_then(|layer| layer.trim().parse().ok()).unwrap_or(0),
+        margins: ["MarginL", "MarginR", "MarginV"]
+            .map(|side| field(side).and_then(|n| n.trim().parse().ok()).unwrap_or(0)),
     })
 }
 

@@ -169,5 +169,6 @@ fn cue(line: &str, id: String, parsed: &Parsed) -> Result<Caption, String> {
         style: None,
         actor: None,
         layer: 0,
+        margins: [0; 3],
     })
 }
