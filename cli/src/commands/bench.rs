@@ -271,7 +271,7 @@ fn machine() -> anyhow::Result<MachineSeen> {
     let seen = inventory(None)?.look(Duration::ZERO)?;
     Ok(MachineSeen {
         processor: seen.host.processor.clone(),
-        threads: seen.host.threads,
+        threads: seen.host.threads as usize,
         memory: seen.host.memory,
         gpus: seen.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
         facts: seen.facts.iter().map(|fact| fact.text.clone()).collect(),
