@@ -114,7 +114,7 @@ fn as_many_are_found_as_there_are_whatever_is_left_out() {
     let language = |code: &str| Scope { language: Some(code.into()), ..Scope::default() };
     let late = Scope { from: Some(ms(11_390_000)), to: Some(ms(11_490_000)), ..Scope::default() };
     for (scope, limit, found) in [
-        (Scope::default(), 700, 700),
+        (Scope::default(), 300, 300),
         (language("de"), 30, 21),
         (language("fr"), 30, 0),
         (late.clone(), 30, 10),
