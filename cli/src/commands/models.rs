@@ -139,10 +139,12 @@ pub fn read_manifests(catalogue: &mut Catalogue, names: &[String]) -> anyhow::Re
             return Ok(name.clone());
         }
         let shown = plain(name).into_owned();
-        let file = std::fs::File::open(name).with_context(|| shown.clone())?;
+        // A mistake in the command line, not a failure of what is written.
+        let unread = |e: io::Error| anyhow::anyhow!("{shown}: {e}");
+        let file = std::fs::File::open(name).map_err(unread)?;
         let mut text = String::new();
         io::Read::read_to_string(&mut io::Read::take(file, MAX_MANIFEST), &mut text)
-            .with_context(|| shown.clone())?;
+            .map_err(unread)?;
         Ok(catalogue.add(&text, &shown)?)
     };
     names.iter().map(&mut read).collect()
