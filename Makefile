@@ -1,6 +1,6 @@
 # The few commands that a person or CI starts from. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help cuda build test lint demo bench bench-speech bench-shots bench-render clean-demo setup
+.PHONY: help cuda build test lint demo bench bench-speech bench-shots bench-index bench-embed bench-process bench-many bench-render clean-demo setup
 
 CARGO ?= cargo
 
@@ -51,6 +51,22 @@ bench-speech: setup ## build for release and compare speech to text with peers
 bench-shots: setup ## build for release and compare shot detection with peers
 	$(CARGO) build --release --locked -p rushes-cli
 	python3 benches/shots.py
+
+bench-index: setup ## build for release and compare the vector index with peers
+	$(CARGO) build --release --locked -p rushes-benches --bin rushes-vectors
+	python3 benches/index.py
+
+bench-embed: setup ## build for release and compare text embedding with peers
+	$(CARGO) build --release --locked -p rushes-benches --bin rushes-embed
+	python3 benches/embed.py
+
+bench-process: setup ## build for release and compare the main job with separate tools
+	$(CARGO) build --release --locked -p rushes-cli
+	python3 benches/process.py
+
+bench-many: setup ## build for release and put 1000 small films into one library
+	$(CARGO) build --release --locked -p rushes-cli
+	python3 benches/many.py
 
 bench-render: setup ## build for release and compare rendering with ffmpeg
 	$(CARGO) build --release --locked -p rushes-cli

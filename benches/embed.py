@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Text embedding by Rushes beside PyPI onnxruntime and sentence-transformers, on the same weights.
 
-    cargo build --release -p rushes --example embed && python3 benches/embed.py
+    cargo build --release -p rushes-benches --bin rushes-embed && python3 benches/embed.py
 
 Every contender embeds the same texts, in turns, in a process of its own, on one and two threads;
 the best of its rounds counts, loading apart. The peers need a Python with torch, sentence-transformers,
@@ -77,7 +77,7 @@ def lowest_cosine(a, b):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--program", default=TARGET / "release/examples/embed", type=Path)
+    parser.add_argument("--program", default=TARGET / "release/rushes-embed", type=Path)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--models", default=TARGET / "models", type=Path)
     parser.add_argument("--turns", default=2, type=int)

@@ -1,4 +1,4 @@
-"""Embeds the texts of a file by a peer, for benches/embed.py; prints what the example `embed` does.
+"""Embeds the texts of a file by a peer, for benches/embed.py; prints what `rushes-embed` does.
 
     peers/embed.py PEER THREADS ROUNDS FOLDER TEXTS VECTORS
 

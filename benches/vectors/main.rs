@@ -1,10 +1,12 @@
 //! The vector index measured from outside, for `benches/index.py`.
 //!
 //!     rushes-vectors BASE QUERIES DIM TRUTH TRUTH-HALF TRUTH-FILTERED EF[,EF...]
+//!     rushes-vectors --sweep DIM SIZE[,SIZE...]
 //!
 //! BASE and QUERIES are rows of DIM little-endian floats; the truths are rows of ten item numbers
 //! (u32): the nearest of all, of those with even numbers, and of those with `number % 100 == 7`.
-//! Prints one JSON object.
+//! Prints one JSON object. With `--sweep`, one a line: for so many made vectors the exact scan beside
+//! the graph.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, ensure};
@@ -15,12 +17,23 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
 
+mod sweep;
+
 const K: usize = 10;
 /// Each measurement goes on for at least this long.
 const AT_LEAST: Duration = Duration::from_millis(600);
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, dim, sizes] = words.as_slice()
+        && first == "--sweep"
+    {
+        let sizes = sizes.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
+        for row in sweep::sweep(dim.parse().context("DIM")?, &sizes.context("SIZE")?)? {
+            println!("{row}");
+        }
+        return Ok(());
+    }
     ensure!(words.len() == 7, "BASE QUERIES DIM TRUTH TRUTH-HALF TRUTH-FILTERED EF[,EF...]");
     let dim: usize = words[2].parse().context("DIM")?;
     let space = Space::new("bench", dim)?;

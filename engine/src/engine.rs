@@ -6,12 +6,13 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
-use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
+use crate::pipeline::{Detector, Made, Process, ProcessReport, Run, Stages, WithSpeech};
 use crate::search::{Answer, Indexed, SearchQuery, index_library, search};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::TranscribeSettings;
 use crate::stills::SheetLayout;
 use crate::vision::ocr::Ocr;
+use crate::vision::transnet::TransNet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,6 +131,14 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn read_text(mut self, ocr: &Arc<Ocr>) -> Self {
         self.job.ocr = Some(ocr.clone());
+        self
+    }
+
+    /// Has shots found by a network, which many jobs may share, instead of by differences.
+    #[must_use]
+    pub fn detect_by(mut self, net: &Arc<TransNet>) -> Self {
+        self.job.shots.detector = Detector::TransNet;
+        self.job.transnet = Some(net.clone());
         self
     }
 

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
-//! `limits` `control` `text`; `device` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
+//! `limits` `control` `text`; `device` `journal` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
 //! `library` `stills`; `search` `render`; `jobs`; `pipeline`; `engine`.
 
 pub mod control;
@@ -24,6 +24,7 @@ pub mod embed;
 pub mod engine;
 pub mod error;
 pub mod jobs;
+mod journal;
 pub mod library;
 pub mod limits;
 pub mod media;

@@ -4,6 +4,7 @@ use crate::error::ModelsError;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 mod check;
 mod manifests;
@@ -248,6 +249,19 @@ impl fmt::Display for Source {
 }
 
 impl Artefact {
+    /// Reads a manifest; `origin` names it in errors until its own name is known.
+    fn parse(manifest: &str, origin: &str) -> Result<Self, ModelsError> {
+        let mut artefact: Self = toml::from_str(manifest).map_err(|e| ModelsError::Manifest {
+            name: origin.to_owned(),
+            message: e.to_string(),
+        })?;
+        artefact
+            .check()
+            .map_err(|message| ModelsError::Manifest { name: artefact.name.clone(), message })?;
+        artefact.files.retain(|f| f.machine.as_deref().is_none_or(|m| m == MACHINE));
+        Ok(artefact)
+    }
+
     /// The size of all its files in bytes, of which those of unknown size count for nothing.
     pub fn bytes(&self) -> u64 {
         self.files.iter().filter_map(|f| f.bytes).sum()
@@ -274,21 +288,19 @@ pub struct Catalogue {
 impl Catalogue {
     /// The catalogue that is part of this build.
     pub fn embedded() -> Result<Self, ModelsError> {
-        Self::parse(manifests::MANIFESTS)
+        // A run asks several times, and reading all manifests takes milliseconds.
+        static PARSED: OnceLock<Catalogue> = OnceLock::new();
+        if let Some(parsed) = PARSED.get() {
+            return Ok(parsed.clone());
+        }
+        let parsed = Self::parse(manifests::MANIFESTS)?;
+        Ok(PARSED.get_or_init(|| parsed).clone())
     }
 
     pub(crate) fn parse(manifests: &[&str]) -> Result<Self, ModelsError> {
         let mut artefacts = Vec::with_capacity(manifests.len());
         for (number, text) in manifests.iter().enumerate() {
-            let mut artefact: Artefact = toml::from_str(text).map_err(|e| {
-                ModelsError::Manifest { name: format!("#{number}"), message: e.to_string() }
-            })?;
-            artefact.check().map_err(|message| ModelsError::Manifest {
-                name: artefact.name.clone(),
-                message,
-            })?;
-            artefact.files.retain(|f| f.machine.as_deref().is_none_or(|m| m == MACHINE));
-            artefacts.push(artefact);
+            artefacts.push(Artefact::parse(text, &format!("#{number}"))?);
         }
         artefacts.sort_by(|a, b| a.name.cmp(&b.name));
         let slip = |name: &str, message: &str| {
@@ -307,6 +319,31 @@ impl Catalogue {
             }
         }
         Ok(Self { artefacts })
+    }
+
+    /// Adds the artefact of a manifest from elsewhere, which `origin` names in errors, and gives its
+    /// name. It is written as those of `models/manifests/`; a file that is on this machine already
+    /// has a source of the kind `local`.
+    ///
+    /// # Errors
+    /// [`ModelsError::Manifest`] for one that is wrong, or has the name of another.
+    pub fn add(&mut self, manifest: &str, origin: &str) -> Result<String, ModelsError> {
+        let artefact = Artefact::parse(manifest, origin)?;
+        let wrong = |message: &str| {
+            Err(ModelsError::Manifest { name: origin.to_owned(), message: message.to_owned() })
+        };
+        if artefact.fallback.is_some() {
+            return wrong("`fallback` is for the catalogue's own");
+        }
+        match self.artefacts.binary_search_by(|known| known.name.cmp(&artefact.name)) {
+            Ok(at) if self.artefacts[at] == artefact => Ok(artefact.name),
+            Ok(_) => wrong("the catalogue has another artefact of this name"),
+            Err(at) => {
+                let name = artefact.name.clone();
+                self.artefacts.insert(at, artefact);
+                Ok(name)
+            }
+        }
     }
 
     /// The names of all artefacts.

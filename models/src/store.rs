@@ -111,6 +111,12 @@ impl Resolved<'_> {
         let at = self.artefact.files.iter().position(|f| f.name == file)?;
         self.paths.get(at).map(PathBuf::as_path)
     }
+
+    /// The sha256 of the file of this name: the catalogue's, else the hub's.
+    pub fn digest(&self, file: &str) -> Option<String> {
+        let pinned = self.artefact.file(file)?.sha256.clone();
+        pinned.or_else(|| Hub::recorded(self.path(file)?))
+    }
 }
 
 /// How much is looked at to tell that a file is the right one.

@@ -4,10 +4,11 @@ use super::Session;
 use crate::output::{Status, say};
 use clap::{Args, Subcommand, ValueEnum};
 use rushes::library::catalogue::rows::{FeatureRow, FrameRow, Owner, RowRef, ShotRow, Stored};
-use rushes::library::catalogue::{ExportFormat, MediaRow, RunRow, TABLES};
+use rushes::library::catalogue::{ExportFormat, MediaRow, RunRow, TABLES, Tag};
 use rushes::library::{Catalogue, Library, StagedFile};
+use rushes::search::verify_library;
 use rushes::text::plain;
-use rushes::{Error, Timestamp};
+use rushes::{Error, ErrorKind, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,9 +49,20 @@ pub enum LibraryVerb {
         #[arg(required = true)]
         what: Vec<PathBuf>,
     },
+    /// Put words on a film, or take them off, to search only among some; without any, show them
+    #[command(
+        after_help = "Examples:\n  rushes library tag talk.mp4 +interview +day-2 -draft\n  rushes search \"the price\" --tag interview\n\nOptions go before the film."
+    )]
+    Tag {
+        /// A path, a folder's name, a file's name, or the beginning of a digest
+        what: PathBuf,
+        /// +TAG puts it on, -TAG takes it off
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true, value_name = "+TAG|-TAG")]
+        changes: Vec<String>,
+    },
     /// Read everything again and look for damage; restore what can be, mark the rest to be made anew
     #[command(
-        after_help = "Examples:\n  rushes library verify\n  rushes library verify --library archive --json\n\nExit code 1 if something is damaged and could not be restored; `rushes process` makes that anew."
+        after_help = "Examples:\n  rushes library verify\n  rushes library verify --library archive --json\n\nA damaged index of vectors is made anew at once. Exit code 1 if something is damaged and could not be restored; `rushes process` makes that anew."
     )]
     Verify,
     /// Remove what belongs to nothing, such as the work of runs that were killed
@@ -91,6 +103,7 @@ struct Entry<'a> {
     r#type: &'static str,
     #[serde(flatten)]
     media: &'a MediaRow,
+    tags: Vec<Tag>,
     paths: Vec<String>,
     duration: Option<Timestamp>,
     stages: Vec<StageEntry>,
@@ -113,6 +126,7 @@ pub fn run(session: &Session, args: &LibraryArgs) -> anyhow::Result<Status> {
         LibraryVerb::Ls => ls(session, &library),
         LibraryVerb::Show { what } => show(session, &library, what),
         LibraryVerb::Rm { what } => return rm(session, &library, what),
+        LibraryVerb::Tag { what, changes } => tag(session, &library, what, changes),
         LibraryVerb::Verify => verify(session, &library),
         LibraryVerb::Gc { dry_run } => gc(session, &library, *dry_run),
         LibraryVerb::Export { format, tables, output } => {
@@ -148,6 +162,7 @@ fn entry<'a>(catalogue: &Catalogue, media: &'a MediaRow) -> rushes::Result<Entry
     Ok(Entry {
         r#type: "library",
         media,
+        tags: catalogue.tags_of(media.id)?,
         paths: paths.iter().map(|seen| seen.path.to_string_lossy().into_owned()).collect(),
         duration: catalogue.probe_of(media.id)?.and_then(|probe| probe.duration),
         stages: catalogue.runs_of(media.id)?.into_iter().map(stage).collect(),
@@ -172,7 +187,12 @@ fn ls(session: &Session, library: &Library) -> Told {
                 _ => stage.stage.clone(),
             })
             .collect();
-        let text = format!("{}: {}, {}", media.folder, length(entry.duration), stages.join(", "));
+        let tags = match entry.tags.as_slice() {
+            [] => String::new(),
+            tags => format!(" [{}]", words(tags)),
+        };
+        let (length, stages) = (length(entry.duration), stages.join(", "));
+        let text = format!("{}{tags}: {length}, {stages}", media.folder);
         if let Err(error) = session.output.data(&plain(&text), &entry) {
             return Ok(Err(error));
         }
@@ -188,6 +208,9 @@ fn show(session: &Session, library: &Library, what: &Path) -> Told {
         format!("{}  {}, {} bytes", media.folder, length(entry.duration), media.bytes),
         format!("  content  {}", media.content),
     ];
+    if !entry.tags.is_empty() {
+        lines.push(format!("  tags     {}", words(&entry.tags)));
+    }
     for path in &entry.paths {
         let here = if Path::new(path).exists() { "" } else { " (not there now)" };
         lines.push(format!("  file     {path}{here}"));
@@ -327,8 +350,37 @@ fn rm(session: &Session, library: &Library, what: &[PathBuf]) -> anyhow::Result<
     Ok(status)
 }
 
+fn words(tags: &[Tag]) -> String {
+    tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn tag(session: &Session, library: &Library, what: &Path, changes: &[String]) -> Told {
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change.split_at_checked(1) {
+            Some(("+", tag)) => new.push(Tag::parse(tag)?),
+            Some(("-", tag)) => gone.push(Tag::parse(tag)?),
+            _ => {
+                let what = format!("`{}` is neither +TAG nor -TAG", plain(change));
+                return Err(Error::new(ErrorKind::Input, rushes::error::Stage::Process, what));
+            }
+        }
+    }
+    let catalogue = library.existing()?;
+    let media = library.find(what)?;
+    catalogue.change_tags(media.id, &new, &gone)?;
+    let tags = catalogue.tags_of(media.id)?;
+    let text = match tags.as_slice() {
+        [] => format!("{}: no tags", media.folder),
+        tags => format!("{}: {}", media.folder, words(tags)),
+    };
+    let record = serde_json::json!({ "type": "tags", "folder": media.folder, "tags": tags });
+    Ok(session.output.data(&plain(&text), &record).map(|()| Status::Ok))
+}
+
 fn verify(session: &Session, library: &Library) -> Told {
     let found = library.verify(&session.run.cancel)?;
+    let indexes = verify_library(library, &session.run.cancel)?;
     if !session.output.quiet {
         for text in &found.catalogue {
             say(&format!("catalogue: {}", plain(text)));
@@ -336,6 +388,9 @@ fn verify(session: &Session, library: &Library) -> Told {
         for file in &found.damaged {
             let then = if file.restored { "restored" } else { "its stage runs again" };
             say(&plain(&format!("{}: {} ({}): {then}", file.path, file.what, file.stage)));
+        }
+        for index in &indexes {
+            say(&plain(&format!("{}: {}: made anew", index.path, index.what)));
         }
     }
     let text = format!(
@@ -349,6 +404,7 @@ fn verify(session: &Session, library: &Library) -> Told {
     let sound = found.damaged.iter().all(|file| file.restored) && found.catalogue.is_empty();
     let mut record = serde_json::to_value(&found).unwrap_or_default();
     record["type"] = "verify".into();
+    record["indexes"] = serde_json::to_value(&indexes).unwrap_or_default();
     let told = session.output.data(&text, &record);
     Ok(told.map(|()| if sound { Status::Ok } else { Status::SomeFailed }))
 }

@@ -24,13 +24,14 @@ mod shots;
 pub mod speech;
 mod surroundings;
 mod transcribe;
+mod transnet;
 mod why;
 pub mod worker;
 
 use crate::args::{Cli, Command, Common};
 use crate::inputs::{self, Input};
 use crate::output::{Output, Status, complain, say};
-use crate::progress::Bar;
+use crate::progress::{All, Bar};
 use rushes::control::Cancel;
 use rushes::device::{Chosen, Compute, ComputeChoice};
 use rushes::media::{HardwareDecoding, Notice};
@@ -156,12 +157,23 @@ impl Session {
         let inputs: Vec<Input> = inputs::resolve(typed);
         let names = inputs::output_names(&inputs);
         let count = inputs.len();
+        let visible = !self.output.quiet && !self.output.json;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let sized = visible && count > 1;
+        let mut all = sized.then(|| All::new(inputs.iter().flatten().map(|path| size(path)).sum()));
         let mut status = Status::Ok;
         for (i, (input, name)) in inputs.into_iter().zip(&names).enumerate() {
             let done = input.and_then(|path| {
-                let bar = Bar::new(&path, i + 1, count, !self.output.quiet && !self.output.json);
-                let run = Run { on_progress: Some(bar.callback()), ..self.run.clone() };
+                let bar = Bar::new(&path, i + 1, count, visible);
+                if let Some(all) = &mut all {
+                    all.begin(size(&path));
+                }
+                let on_progress = Some(bar.callback_among(all.clone()));
+                let run = Run { on_progress, ..self.run.clone() };
                 let shown = work(&path, name, &run);
+                if let Some(all) = &mut all {
+                    all.end();
+                }
                 drop(bar);
                 shown.map(|shown| (path, shown))
             });

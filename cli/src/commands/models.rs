@@ -67,7 +67,7 @@ struct Imported {
 }
 
 pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
-    let catalogue = Catalogue::embedded()?;
+    let mut catalogue = Catalogue::embedded()?;
     if let ModelsVerb::Import(import) = &args.verb {
         return import_one(session, import);
     }
@@ -82,10 +82,13 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
             }
             Ok(Status::Ok)
         }
-        ModelsVerb::Pull { names } => each(session, names, |name| {
-            let pulled = fetch(session, &store, &catalogue, name)?;
-            show(session, pulled.artefact, pulled.instead_of, &pulled.paths)
-        }),
+        ModelsVerb::Pull { names } => {
+            let names = read_manifests(&mut catalogue, names)?;
+            each(session, &names, |name| {
+                let pulled = fetch(session, &store, &catalogue, name)?;
+                show(session, pulled.artefact, pulled.instead_of, &pulled.paths)
+            })
+        }
         ModelsVerb::Verify { names } if names.is_empty() => {
             let here: Vec<String> =
                 catalogue.iter().filter(|a| store.is_begun(a)).map(|a| a.name.clone()).collect();
@@ -124,6 +127,27 @@ pub fn run(session: &Session, args: &Models) -> anyhow::Result<Status> {
         }),
         ModelsVerb::Import(_) => Ok(Status::Ok),
     }
+}
+
+/// The most bytes of a manifest; the longest of ours has 3 kB.
+const MAX_MANIFEST: u64 = 256 << 10;
+
+/// Adds the manifests among `names`, files that end in `.toml`, to the catalogue; gives all as names.
+pub fn read_manifests(catalogue: &mut Catalogue, names: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut read = |name: &String| -> anyhow::Result<String> {
+        if !name.ends_with(".toml") {
+            return Ok(name.clone());
+        }
+        let shown = plain(name).into_owned();
+        // A mistake in the command line, not a failure of what is written.
+        let unread = |e: io::Error| anyhow::anyhow!("{shown}: {e}");
+        let file = std::fs::File::open(name).map_err(unread)?;
+        let mut text = String::new();
+        io::Read::read_to_string(&mut io::Read::take(file, MAX_MANIFEST), &mut text)
+            .map_err(unread)?;
+        Ok(catalogue.add(&text, &shown)?)
+    };
+    names.iter().map(&mut read).collect()
 }
 
 /// The fonts that were pulled, for texts to turn to. Where no store can be had there are none, which

@@ -1,19 +1,23 @@
 //! `rushes process`: the main job.
 
-use super::{Session, Shown, embed, ocr, speech};
-use crate::args::{SpeechArgs, side, step};
+use super::embed::{Found, LookArgs};
+use super::{Session, Shown, embed, ocr, speech, transnet};
+use crate::args::{DetectorChoice, SpeechArgs, side, step};
+use crate::batch::child::PARENT;
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
-use rushes::library::{Library, Trust};
+use rushes::library::{Library, StagedFile, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
-use rushes::pipeline::{ExtractFrames, Process, Spoken, Stages, WithSpeech};
+use rushes::pipeline::{ExtractFrames, Process, RunPage, ShotSettings, Spoken, Stages, WithSpeech};
 use rushes::search::index_library;
 use rushes::text::plain;
 use rushes::time::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 #[derive(Args, Debug)]
 pub struct ProcessArgs {
@@ -38,9 +42,17 @@ pub struct ProcessArgs {
     /// What to make [default: all; the transcript only if its models are here]. `all,ocr` adds ocr
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
     pub stages: Vec<StageChoice>,
+    /// How shots are found: by differences, or by a neural network (TransNetV2) that sees every frame
+    #[arg(long, value_enum, default_value = "fast")]
+    pub detector: DetectorChoice,
     /// Read inputs and outputs again even if they look untouched
     #[arg(long)]
     pub verify: bool,
+    /// Where the page about this run goes [default: report.html in the library]
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub look: LookArgs,
     #[command(flatten)]
     pub speech: SpeechArgs,
 }
@@ -81,6 +93,8 @@ struct Record {
 /// The job by the options; or how the run ends, where a model is missing.
 pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Process, Status>> {
     let default = Process::default();
+    let mut unable = BTreeMap::new();
+    let models_dir = args.speech.models_dir.as_deref();
     let all = args.stages.is_empty() || args.stages.contains(&StageChoice::All);
     let has = |stage| all || args.stages.contains(&stage);
     let transcript = if has(StageChoice::Transcribe) {
@@ -94,6 +108,8 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
                 if !session.output.quiet {
                     say(&format!("no transcript is made: {}", plain(&error.to_string())));
                 }
+                unable.insert("transcript".to_owned(), error.to_string());
+                unable.insert("meaning".to_owned(), "there is no transcript".to_owned());
                 None
             }
         }
@@ -101,7 +117,27 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
         None
     };
     let embedders = if has(StageChoice::Embed) {
-        let (embedders, missing) = embed::open(session, args.speech.models_dir.as_deref())?;
+        let Found { embedders, missing } = match embed::open(session, models_dir, &args.look, None)?
+        {
+            Ok(found) => found,
+            Err(error) => return speech::refuse(session, &error).map(Err),
+        };
+        let models = embedders.models();
+        for (stage, is_here) in [
+            ("meaning", models.text.is_some()),
+            ("shown", models.labels.is_some()),
+            ("joint", models.joint.is_some()),
+        ] {
+            let name = match stage {
+                "meaning" => "all-minilm-l6-v2",
+                "shown" => "efficientnet-lite0",
+                _ => "clip-vit-b-32",
+            };
+            if !is_here {
+                let why = format!("no model: `rushes models pull {name}`");
+                unable.entry(stage.to_owned()).or_insert(why);
+            }
+        }
         match missing.into_iter().next() {
             Some(error) if !all => return speech::refuse(session, &error).map(Err),
             Some(error) if !session.output.quiet => {
@@ -114,14 +150,24 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
         None
     };
     let ocr = if args.stages.contains(&StageChoice::Ocr) {
-        match ocr::open(session, args.speech.models_dir.as_deref())? {
+        match ocr::open(session, models_dir)? {
             Ok(ocr) => Some(Arc::new(ocr)),
             Err(error) => return speech::refuse(session, &error).map(Err),
         }
     } else {
         None
     };
+    let transnet = match args.detector {
+        DetectorChoice::Fast => None,
+        DetectorChoice::Transnet => match transnet::open(session, models_dir)? {
+            Ok(net) => Some(Arc::new(net)),
+            Err(error) => return speech::refuse(session, &error).map(Err),
+        },
+    };
     Ok(Ok(Process {
+        shots: ShotSettings { detector: args.detector.into(), ..default.shots },
+        transnet,
+        unable,
         frames: ExtractFrames {
             policy: FramePolicy::Every(args.every),
             precision: if args.snap { Precision::Snap } else { Precision::Exact },
@@ -150,8 +196,12 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
         Err(status) => return Ok(status),
     };
     let library = Library::at(&args.library);
+    let mut page = RunPage::default();
     let status = session.for_each(&args.inputs, |input, _, run| {
-        let made = job.run(input, &library, run)?;
+        let began = Instant::now();
+        let made = job.run(input, &library, run);
+        page.add(input, &made, began.elapsed());
+        let made = made?;
         let shown = plain(&made.output.to_string_lossy()).into_owned();
         let result = made.result.as_ref();
         let text = match result {
@@ -190,7 +240,39 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
         Ok(Shown { text, record, notices: made.notices })
     })?;
     index(session, &library)?;
+    write_page(session, args, &library, &page)?;
     Ok(status)
+}
+
+/// The page about the run. A job of a batch is part of a larger run, which has an account of its own.
+fn write_page(
+    session: &Session,
+    args: &ProcessArgs,
+    library: &Library,
+    page: &RunPage,
+) -> anyhow::Result<()> {
+    let is_job = std::env::var_os(PARENT).is_some();
+    let path = match &args.report {
+        Some(path) => path.clone(),
+        None if is_job || page.is_empty() || !library.folder().is_dir() => return Ok(()),
+        None => library.folder().join("report.html"),
+    };
+    let written = || -> rushes::Result<()> {
+        let html = page.html(library)?;
+        let mut staged = StagedFile::new(&path)?;
+        staged.write(html.as_bytes())?;
+        staged.publish()
+    };
+    if let Err(error) = written() {
+        // The films are processed all the same.
+        if args.report.is_some() {
+            return Err(error.into());
+        }
+        if !session.output.quiet {
+            say(&plain(&error.to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// Searches in large libraries are quick where what is new is in their index.

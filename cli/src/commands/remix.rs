@@ -1,9 +1,10 @@
 //! `rushes remix`: an edit out of a library.
 
-use super::search::films;
-use super::{Session, embed};
+use super::Session;
+use super::embed::LookArgs;
+use super::search::{AmongArgs, films, models};
 use crate::args::{moment, step};
-use crate::output::{Status, say};
+use crate::output::Status;
 use clap::{Args, ValueEnum};
 use rushes::library::{Catalogue, Library, StagedFile};
 use rushes::remix::{Choice, Edge, LeftOut, Order, Rules, Why, Wish, remix};
@@ -51,15 +52,16 @@ pub struct RemixArgs {
     /// How many moments are looked at
     #[arg(long, default_value = "20", value_name = "N")]
     pub limit: NonZeroUsize,
-    /// Only in this film: a part of its name
-    #[arg(long, value_name = "NAME")]
-    pub film: Option<String>,
+    #[command(flatten)]
+    pub among: AmongArgs,
     /// Look for words only; no model is loaded
     #[arg(long)]
     pub words: bool,
     /// Folder of models [default: that of `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,20 +153,12 @@ fn wishes(session: &Session, catalogue: &Catalogue, args: &RemixArgs) -> anyhow:
     let embedders = match args.words {
         true => None,
         false => {
-            let (embedders, missing) = embed::open(session, args.models_dir.as_deref())?;
-            if let Some(error) = missing.first().filter(|_| !session.output.quiet) {
-                let what = plain(&error.to_string()).into_owned();
-                say(&format!("only part of what is there is searched: {what}"));
-            }
-            Some(embedders)
+            let models_dir = args.models_dir.as_deref();
+            Some(models(session, models_dir, &args.look, catalogue)??)
         }
     };
-    let media = match &args.film {
-        None => Vec::new(),
-        Some(part) => films(catalogue, part)?,
-    };
     let asked = Asked::Text(question.clone());
-    let query = SearchQuery { limit: args.limit, media, ..SearchQuery::of(asked) };
+    let query = SearchQuery { limit: args.limit, ..args.among.query(catalogue, asked)? };
     let answer = search(catalogue, embedders.as_ref(), &query, &session.run.cancel)?;
     Ok(Wish::of_hits(&question, &answer.hits))
 }

@@ -1,19 +1,14 @@
 //! `rushes shots`.
 
-use super::models::store;
 use super::speech::refuse;
-use super::{Session, Shown};
+use super::{Session, Shown, transnet};
 use crate::args::{DetectorChoice, ShotFormatChoice, Shots};
 use crate::output::Status;
 use rushes::media::Notice;
-use rushes::onnx::OnnxRuntime;
-use rushes::pipeline::{Detector, FindShots, Made, ShotSettings};
+use rushes::pipeline::{FindShots, Made, ShotSettings};
 use rushes::text::plain;
 use rushes::vision::shots::{ShotFormat, ShotList};
-use rushes::vision::transnet::TransNet;
-use rushes_models::{Catalogue, ModelsError};
 use serde::Serialize;
-use std::num::NonZeroUsize;
 
 #[derive(Serialize)]
 struct Record {
@@ -36,19 +31,16 @@ pub fn run(session: &Session, args: &Shots) -> anyhow::Result<Status> {
     let default = ShotSettings::default();
     let job = FindShots {
         settings: ShotSettings {
-            detector: match args.detector {
-                DetectorChoice::Fast => Detector::Fast,
-                DetectorChoice::Transnet => Detector::TransNet,
-            },
+            detector: args.detector.into(),
             skip: default.skip.filter(|_| !args.full),
             shortest: args.shortest,
             ..default
         },
         formats: formats.collect(),
     };
-    let mut net = match args.detector {
+    let net = match args.detector {
         DetectorChoice::Fast => None,
-        DetectorChoice::Transnet => match network(session, args)? {
+        DetectorChoice::Transnet => match transnet::open(session, args.models_dir.as_deref())? {
             Ok(net) => Some(net),
             Err(error) => return refuse(session, &error),
         },
@@ -62,9 +54,9 @@ pub fn run(session: &Session, args: &Shots) -> anyhow::Result<Status> {
     };
     session.for_each(&args.inputs, |input, name, run| {
         let made = match &args.output {
-            Some(folder) => job.run(input, folder, name, net.as_mut(), run)?,
+            Some(folder) => job.run(input, folder, name, net.as_ref(), run)?,
             None => {
-                let (list, notices) = job.shots(input, net.as_mut(), run)?;
+                let (list, notices) = job.shots(input, net.as_ref(), run)?;
                 Made { output: Default::default(), result: Some(list), notices }
             }
         };
@@ -84,21 +76,4 @@ pub fn run(session: &Session, args: &Shots) -> anyhow::Result<Status> {
         };
         Ok(Shown { text, record, notices: made.notices })
     })
-}
-
-/// TransNetV2 from the model store; the inner error where it or its runtime is missing there.
-fn network(session: &Session, args: &Shots) -> anyhow::Result<Result<TransNet, ModelsError>> {
-    let catalogue = Catalogue::embedded()?;
-    let store = store(args.models_dir.as_deref())?;
-    let path = |name: &str| {
-        let found = store.resolve(&catalogue, name)?;
-        Ok(found.paths.into_iter().next().unwrap_or_default())
-    };
-    let (library, weights) = match (path("onnxruntime"), path("transnetv2")) {
-        (Ok(library), Ok(weights)) => (library, weights),
-        (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
-    };
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = session.run.threads.unwrap_or(cores);
-    Ok(Ok(TransNet::open(&OnnxRuntime::load(&library)?, &weights, threads)?))
 }

@@ -312,12 +312,76 @@ fn the_report_is_one_page_and_no_name_becomes_markup() {
     let page = std::fs::read_to_string(own.join("report.html")).unwrap();
     assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;{{body}}.mp4"));
     assert!(!page.contains("<img src=x") && !page.contains("http:") && !page.contains("https:"));
-    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 3);
-    assert!(page.contains("data-at=\"2.000\"") && page.contains("<td>sheet</td>"));
+    // The pictures that stand for its shots.
+    let shots = files(&own.join("shots")).len();
+    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), shots);
+    assert!(shots > 0 && page.contains("data-at=\"0.000\"") && page.contains("<td>sheet</td>"));
     // What there is nothing of is told.
     copy(&wav(), dir.join("w.wav"));
     let record = process(dir, &["w.wav"]);
     let own = dir.join(record["output"].as_str().unwrap());
     let page = std::fs::read_to_string(own.join("report.html")).unwrap();
-    assert!(page.contains("left out: no pictures"), "{page}");
+    assert!(page.contains("<td>no pictures</td>"), "{page}");
+}
+
+#[test]
+fn films_are_tagged_and_found_by_it() {
+    let (dir, own) = processed();
+    let dir = dir.path();
+    let name = own.file_name().unwrap().to_str().unwrap();
+    let tags = |words: &[&str]| -> Value {
+        let all = [&["--json", "tag"], words].concat();
+        library(dir, &all).ok().json_line()["tags"].clone()
+    };
+    assert_eq!(tags(&["a.mp4"]), serde_json::json!([]));
+    assert_eq!(
+        tags(&["a.mp4", "+Interview", "+day-2", "+day-2"]),
+        serde_json::json!(["day-2", "interview"])
+    );
+    assert_eq!(tags(&[name, "-day-2", "-never", "+b"]), serde_json::json!(["b", "interview"]));
+    assert!(library(dir, &["ls"]).ok().text().contains("[b, interview]"));
+    assert!(library(dir, &["show", "a.mp4"]).ok().text().contains("tags     b, interview"));
+    let record = library(dir, &["ls", "--json"]).ok().json_line();
+    assert_eq!(record["tags"], serde_json::json!(["b", "interview"]));
+    for wrong in [&["tag", "a.mp4", "b"][..], &["tag", "a.mp4", "+"]] {
+        let ran = library(dir, wrong);
+        assert_eq!(ran.code, Some(1), "{wrong:?}: {}", ran.err);
+    }
+    library(dir, &["tag", "nobody.mp4", "+a"]).exits(1);
+    // Processing leaves them; they go with the film.
+    process(dir, &["a.mp4", "--force"]);
+    assert_eq!(tags(&["a.mp4"]), serde_json::json!(["b", "interview"]));
+    let exported = library(dir, &["export", "--table", "tags"]).ok();
+    assert_eq!(exported.json().len(), 2);
+    library(dir, &["rm", "a.mp4"]).ok();
+    assert!(library(dir, &["export", "--table", "tags"]).ok().text().is_empty());
+}
+
+#[test]
+fn a_run_over_many_films_is_told_on_one_page() {
+    let dir = folder();
+    let dir = dir.path();
+    copy(&film(), dir.join("a<b>.mp4"));
+    copy(&wav(), dir.join("sound.wav"));
+    std::fs::write(dir.join("broken.mp4"), "no film").unwrap();
+    let words = ["process", "-q", "a<b>.mp4", "sound.wav", "broken.mp4"];
+    rushes_in(dir, words).exits(1);
+    let page = dir.join("library/report.html");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("3 films in") && html.contains("2 made, 0 up to date, 1 failed"),
+        "{html}"
+    );
+    assert!(html.contains("a&lt;b&gt;.mp4") && !html.contains("a<b>"));
+    // What was left out and why: nothing is here that could write down what is said.
+    assert!(html.contains("<td>transcript</td>") && html.contains("not asked for"), "{html}");
+    let links = html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let link = links.into_iter().find(|link| link.starts_with("sound")).unwrap();
+    let own = std::fs::read_to_string(dir.join("library").join(link)).unwrap();
+    assert!(own.contains("reading the film") && own.contains("What was left out"), "{own}");
+    // A run with nothing to do leaves it, unless it is told to tell.
+    rushes_in(dir, ["process", "-q", "sound.wav"]).ok();
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), html);
+    rushes_in(dir, ["process", "-q", "sound.wav", "--report", "run.html"]).ok();
+    assert!(std::fs::read_to_string(dir.join("run.html")).unwrap().contains("1 up to date"));
 }

@@ -6,6 +6,7 @@ mod again;
 mod batch;
 mod damage;
 mod hostile;
+mod joint;
 mod library;
 mod models;
 mod names;

@@ -221,3 +221,79 @@ fn shots_and_named_stretches_become_edits_too() {
     assert!(ran.err.contains("nothing was found"), "{}", ran.err);
     assert!(!missing.exists());
 }
+
+#[test]
+fn only_a_part_of_the_library_is_searched() {
+    let all = search(&["the", "--words", "--limit", "50"]);
+    assert!(!all.is_empty());
+    let late = search(&["the", "--words", "--limit", "50", "--from", "12s", "--to", "20s"]);
+    assert!(!late.is_empty() && late != all);
+    for hit in &late {
+        let (start, end) = (seconds(&hit["span"]["start"]), seconds(&hit["span"]["end"]));
+        assert!(start < 20.0 && end > 12.0 && end - start < 16.0, "{hit}");
+    }
+    assert_eq!(search(&["the", "--words", "--language", "en", "--limit", "50"]), all);
+    assert!(search(&["the", "--words", "--language", "de"]).is_empty());
+    assert_eq!(search(&["the", "--words", "--film", "bunny", "--limit", "50"]), all);
+    let library = library().join("library");
+    let library = library.to_str().unwrap();
+    let ask = |words: &[&str]| {
+        let all = ["search", "--words", "--library", library].into_iter();
+        rushes(all.chain(words.iter().copied()).collect::<Vec<_>>())
+    };
+    assert!(ask(&["the", "--film", "nothing"]).exits(2).err.contains("no film"));
+    ask(&["the", "--from", "9s", "--to", "3s"]).exits(2);
+    ask(&["the", "--kind", "felt"]).exits(2);
+    ask(&["the", "--tag", "a b"]).exits(2);
+    // People see how good a hit is, and in what order.
+    let text = ask(&["the", "--limit", "1"]).ok().text();
+    assert_eq!(text.matches("(score 0.0").count(), 1, "{text}");
+}
+
+#[test]
+fn kinds_are_ways() {
+    let kinds = |kind: &str, words: &[&str]| -> Vec<String> {
+        let hits = search(&[words, &["--kind", kind]].concat());
+        let reasons = hits.iter().flat_map(|hit| hit["why"].as_array().unwrap().clone());
+        let mut all: Vec<_> = reasons.map(|why| why["how"].as_str().unwrap().to_owned()).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    assert_eq!(kinds("said", &["the epoch of incredulity"]), ["said"]);
+    assert_eq!(kinds("meant", &["the epoch of incredulity"]), ["meant"]);
+    assert_eq!(kinds("said,meant", &["the epoch of incredulity"]), ["meant", "said"]);
+    assert_eq!(kinds("shown", &["a penguin"]), ["shown"]);
+    assert!(kinds("written", &["the epoch of incredulity"]).is_empty());
+}
+
+#[test]
+fn a_picture_and_a_moment_are_questions_too_and_answers_are_pages() {
+    let dir = folder();
+    let library = library().join("library");
+    let shot =
+        files(&library).into_iter().filter(|file| file.to_string_lossy().contains("/shots/"));
+    let shot = shot.last().unwrap();
+    let page = dir.path().join("found.html");
+    let path = library.join(&shot);
+    let hits = search(&["--image", path.to_str().unwrap(), "--html", page.to_str().unwrap()]);
+    let best = &reasons(&hits[0], "looks")[0];
+    assert!(best["likeness"].as_f64().unwrap() > 0.99, "{best}");
+    assert_eq!(best["picture"].as_str().unwrap(), shot.to_str().unwrap());
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("data:image/jpeg;base64,") && html.contains("looks alike"));
+    // A moment of the film asks by what is shown in it.
+    let at = seconds(&hits[0]["span"]["start"]) + 0.05;
+    for hit in search(&["--like", &format!("bunny@{at}")]) {
+        assert!(hit["why"].as_array().unwrap().iter().any(|why| why["how"] != "said"), "{hit}");
+    }
+    let library = library.to_str().unwrap();
+    let refused = |words: &[&str], code| {
+        let all = ["search", "--library", library, "--models-dir", models()].into_iter();
+        rushes(all.chain(words.iter().copied()).collect::<Vec<_>>()).exits(code)
+    };
+    refused(&["--image", page.to_str().unwrap()], 1);
+    refused(&["--like", "bunny"], 2);
+    refused(&["--like", "bunny@9999s", "--image", "x.jpg"], 2);
+    refused(&["--image", path.to_str().unwrap(), "--joint", "clip-vit-b-32"], 3);
+}

@@ -204,6 +204,21 @@ impl Embedders {
         self.models.text.as_ref().map(|model| text_id(model, self.options.text_engine()))
     }
 
+    /// As [`Embedders::text_id`], for the vectors of both sides of [`Embedders::joint`].
+    pub fn joint_id(&self) -> Option<ModelId> {
+        self.models.joint.as_ref().map(|model| ModelId::new(&model.name, &model.digest))
+    }
+
+    /// As [`Embedders::text_id`], for those of the ONNX file of pictures.
+    pub fn image_id(&self) -> Option<ModelId> {
+        self.models.image.as_ref().map(|model| ModelId::new(&model.name, &model.digest))
+    }
+
+    /// As [`Embedders::text_id`], for those of [`Embedders::labeller`].
+    pub fn labels_id(&self) -> Option<ModelId> {
+        self.models.labels.as_ref().map(|model| ModelId::new(&model.name, &model.digest))
+    }
+
     /// The text embedder.
     ///
     /// # Errors

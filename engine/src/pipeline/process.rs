@@ -3,8 +3,9 @@
 
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
+use super::stages::looks::Eye;
 use super::stages::{
-    audio, features, frames, meaning, ocr, probe, report, sheet, shots, shown, transcript,
+    audio, features, frames, looks, meaning, ocr, probe, report, sheet, shots, shown, transcript,
 };
 use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
@@ -16,8 +17,10 @@ use crate::speech::transcribe::{TranscribeCounts, TranscribeSettings};
 use crate::stills::SheetLayout;
 use crate::time::Timestamp;
 use crate::vision::ocr::Ocr;
+use crate::vision::transnet::TransNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct Process {
     pub audio: ExtractAudio,
     /// What is a shot.
     pub shots: ShotSettings,
+    /// The network that finds shots, where the settings ask for it; many jobs may share it.
+    pub transnet: Option<Arc<TransNet>>,
     /// Which of them are made.
     pub stages: Stages,
     /// What makes the transcript; none is made without.
@@ -47,6 +52,8 @@ pub struct Process {
     /// What reads text in the pictures that stand for shots, which are made for it; none is read
     /// without. Many jobs may share it.
     pub ocr: Option<Arc<Ocr>>,
+    /// Why stages that were wanted are not run, by their names: a model is missing, say. For reports.
+    pub unable: BTreeMap<String, String>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -97,10 +104,12 @@ impl Default for Process {
             sheet: SheetLayout::DEFAULT,
             audio: ExtractAudio { format: SoundFormat::SOURCE, container: SoundContainer::Flac },
             shots: ShotSettings::default(),
+            transnet: None,
             stages: Stages::ALL,
             transcript: None,
             embedders: None,
             ocr: None,
+            unable: BTreeMap::new(),
             trust: Trust::Stamp,
         }
     }
@@ -125,6 +134,8 @@ pub struct ProcessReport {
     pub transcript: Option<Spoken>,
     /// What each stage did, when it last ran.
     pub stages: Vec<StageAccount>,
+    /// The stages of which there is no result, and why.
+    pub left_out: Vec<LeftOut>,
     /// What was not as it should be: [`crate::media::Notice`] as JSON, with its `text`.
     pub notices: Vec<Value>,
     /// The stages that ran this time.
@@ -139,13 +150,42 @@ pub struct StageAccount {
     pub stage: String,
     /// Whether there is a result; otherwise it failed, as `note` tells.
     pub done: bool,
-    /// How long it took, the reading that it shared with others included.
+    /// How long its own work took behind the reading.
     pub seconds: f64,
+    /// How long the reading took that it shared with the other stages of its run; most of what such
+    /// a stage does is done meanwhile. None where it did not read.
+    pub reading: Option<f64>,
+    /// When the run began that it was part of, milliseconds since 1970.
+    pub began_ms: i64,
     /// Why there is less than one might expect.
     pub note: Option<String>,
     /// Its result in short.
     pub summary: Value,
 }
+
+/// A stage that did not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub stage: String,
+    /// Why.
+    pub why: String,
+}
+
+/// All stages that a run may have, for what is left out of it.
+const ALL_STAGES: [&str; 11] = [
+    "frames",
+    "sheet",
+    "audio",
+    "shots",
+    "features",
+    "shown",
+    "joint",
+    "looks",
+    "ocr",
+    "transcript",
+    "meaning",
+];
 
 /// A transcript in short.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -180,17 +220,25 @@ impl Process {
         }
         let features = self.stages.features || self.ocr.is_some();
         if self.stages.shots || features {
-            stages.push(Box::new(shots::Shots(&self.shots)));
+            let net = self.transnet.as_deref();
+            stages.push(Box::new(shots::Shots { settings: &self.shots, net }));
         }
         if features {
             let deinterlace = self.frames.deinterlace;
             stages.push(Box::new(features::Features { deinterlace }));
         }
         let models = self.embedders.as_deref().map(|embedders| (embedders, embedders.models()));
-        if let Some((embedders, _)) = models.filter(|(_, models)| models.labels.is_some())
-            && features
-        {
-            stages.push(Box::new(shown::Shown(embedders)));
+        if let Some((embedders, models)) = models.filter(|_| features) {
+            if models.labels.is_some() {
+                stages.push(Box::new(shown::Shown(embedders)));
+            }
+            for (eye, is_here) in
+                [(Eye::Joint, models.joint.is_some()), (Eye::Image, models.image.is_some())]
+            {
+                if is_here {
+                    stages.push(Box::new(looks::Looks { embedders, eye }));
+                }
+            }
         }
         if let Some(ocr) = &self.ocr {
             stages.push(Box::new(ocr::Writing(ocr)));
@@ -201,8 +249,19 @@ impl Process {
                 stages.push(Box::new(meaning::Meaning(embedders)));
             }
         }
-        stages.push(Box::new(report::Report));
+        let left_out = self.left_out(&stages);
+        stages.push(Box::new(report::Report { left_out }));
         stages
+    }
+
+    /// What is not among `stages`, and why.
+    fn left_out(&self, stages: &[Box<dyn FilmStage + '_>]) -> Vec<LeftOut> {
+        let missing = ALL_STAGES.iter().filter(|n| stages.iter().all(|stage| stage.name() != **n));
+        let told = |stage: &&str| LeftOut {
+            stage: (*stage).to_owned(),
+            why: self.unable.get(*stage).cloned().unwrap_or_else(|| "not asked for".to_owned()),
+        };
+        missing.map(told).collect()
     }
 
     /// Processes `input` into `library`; what is there already is not made again.
@@ -233,7 +292,13 @@ impl Process {
             Some(media) => {
                 let ran = stages.iter().zip(&planned).filter(|(_, planned)| planned.runs());
                 let ran = ran.map(|(stage, _)| stage.name()).collect();
-                let known = report::of(&*library.existing()?, media, input, &identity)?;
+                let known = report::of(
+                    &*library.existing()?,
+                    media,
+                    input,
+                    &identity,
+                    self.left_out(&stages),
+                )?;
                 Some(ProcessReport { ran, ..known })
             }
             None => None,

@@ -196,8 +196,7 @@ impl Finisher<'_, '_> {
         };
         match finished {
             Ok(finished) => {
-                let reading = if job.reads { self.reading_took } else { Duration::ZERO };
-                self.take(job.planned, name, finished, reading + began.elapsed(), job.reads);
+                self.take(job.planned, name, finished, began.elapsed(), job.reads);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
@@ -239,7 +238,7 @@ impl Finisher<'_, '_> {
         planned: &Planned,
         name: &str,
         finished: Finished,
-        wall: Duration,
+        own: Duration,
         reads: bool,
     ) {
         let read = self.read.filter(|_| reads);
@@ -251,12 +250,17 @@ impl Finisher<'_, '_> {
         let notices: Vec<Value> =
             read.into_iter().flat_map(|read| &read.notices).map(told).collect();
         let folder = self.film.staging.path().join(name);
+        let reading = reads.then_some(self.reading_took);
         let result = StageResult {
             parts: planned.parts.clone(),
             started_ms: self.started_ms,
-            wall,
+            wall: reading.unwrap_or_default() + own,
             note: finished.note,
-            summary: json!({ "result": finished.summary, "notices": notices }),
+            summary: json!({
+                "result": finished.summary,
+                "notices": notices,
+                "reading": reading.map(|reading| reading.as_secs_f64()),
+            }),
             rows: finished.rows,
             replace: planned.replace,
         };

@@ -71,7 +71,7 @@ impl ShotSettings {
     ///
     /// # Errors
     /// [`ErrorKind::Model`] where a network is wanted and none given.
-    pub fn finder<'a>(&self, net: Option<&'a mut TransNet>) -> Result<ShotFinder<'a>> {
+    pub fn finder<'a>(&self, net: Option<&'a TransNet>) -> Result<ShotFinder<'a>> {
         /// The authors' threshold.
         const THRESHOLD: f32 = 0.5;
         Ok(match (self.detector, net) {
@@ -116,7 +116,7 @@ impl FindShots {
         input: &Path,
         folder: &Path,
         name: &OsStr,
-        net: Option<&mut TransNet>,
+        net: Option<&TransNet>,
         run: &Run,
     ) -> Result<Made<ShotList>> {
         let outputs = self.files(folder, name);
@@ -151,7 +151,7 @@ impl FindShots {
     pub fn shots(
         &self,
         input: &Path,
-        net: Option<&mut TransNet>,
+        net: Option<&TransNet>,
         run: &Run,
     ) -> Result<(ShotList, Vec<Notice>)> {
         self.read(input, net, run)
@@ -160,7 +160,7 @@ impl FindShots {
     fn read(
         &self,
         input: &Path,
-        net: Option<&mut TransNet>,
+        net: Option<&TransNet>,
         run: &Run,
     ) -> Result<(ShotList, Vec<Notice>)> {
         let finder = self.settings.finder(net)?;

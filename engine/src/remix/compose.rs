@@ -1,10 +1,9 @@
 //! The clips of an edit chosen from a library, and the edit.
 
-use super::snap::{Edge, Marks, Said, Snapped, snap};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::library::catalogue::rows::SegmentRow;
 use crate::library::{Catalogue, Library};
-use crate::search::{Hit, Reason};
+use crate::search::snap::{Edge, Marks, Snapped, snap};
+use crate::search::{Hit, Reason, marks};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{
     Asset, Canvas, CaptionSpec, Fit, Outline, Output, Rate, Rgb, Safe, Size, Sound, TextLook,
@@ -172,33 +171,13 @@ impl Films<'_> {
         })?;
         let paths = self.catalogue.paths_of(media)?;
         let probe = self.catalogue.probe_of(media)?;
-        let segments = self.catalogue.segments_of(media)?;
-        let shots = self.catalogue.shots_of(media)?;
         Ok(Known {
             path: paths.into_iter().map(|seen| seen.path).find(|path| path.is_file()),
             folder: self.library.place(&row.folder)?,
-            marks: Marks {
-                said: segments.into_iter().map(|segment| said(segment.row)).collect(),
-                shots: shots.into_iter().map(|shot| shot.row.span).collect(),
-                length: probe.as_ref().and_then(|probe| length(&probe.info).or(probe.duration)),
-            },
+            marks: marks(self.catalogue, media)?,
             info: probe.map_or(Value::Null, |probe| probe.info),
         })
     }
-}
-
-/// How long a film's pictures last, by what was probed: sound may go on a little behind them.
-fn length(info: &Value) -> Option<Timestamp> {
-    let mut streams = info["streams"].as_array()?.iter();
-    let video = streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true)?;
-    let time = |name: &str| video[name]["exact"].as_str()?.parse::<Timestamp>().ok();
-    Some(time("start").unwrap_or(Timestamp::ZERO).plus(time("duration")?))
-}
-
-fn said(segment: SegmentRow) -> Said {
-    let words: Vec<_> = segment.words.into_iter().map(|word| (word.span, word.text)).collect();
-    let words = if words.is_empty() { vec![(segment.span, segment.text)] } else { words };
-    Said { span: segment.span, words }
 }
 
 /// The edit of what is wanted. Stretches that overlap one that is wanted more are left out, and so

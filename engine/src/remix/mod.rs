@@ -3,7 +3,6 @@
 //! the spec and in the report.
 
 mod compose;
-mod snap;
 
+pub use crate::search::snap::Edge;
 pub use compose::{Choice, LeftOut, Order, Remix, Rules, Why, Wish, remix};
-pub use snap::{Edge, Marks, Said, Snapped, snap};

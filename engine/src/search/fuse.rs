@@ -4,6 +4,7 @@
 //! and Büttcher, SIGIR 2009) adds `weight / (60 + rank)` over the lists that a moment is on.
 
 use crate::time::{Span, Timestamp};
+use std::collections::HashMap;
 
 /// The constant of the paper: how little the first ranks differ.
 const RANKS: f64 = 60.0;
@@ -67,22 +68,25 @@ pub fn fuse<R>(lists: Vec<(f64, Vec<Place<R>>)>) -> Vec<Moment<R>> {
         };
         b.share.total_cmp(&a.share).then_with(by_place)
     });
-    let mut groups: Vec<(i64, Span, Vec<Ranked<R>>)> = Vec::new();
+    let mut films: HashMap<i64, Vec<(Span, Vec<Ranked<R>>)>> = HashMap::new();
     for ranked in all {
         let Place { media, span, .. } = ranked.place;
-        let near = groups.iter_mut().find_map(|(of, whole, group)| {
-            (*of == media).then(|| joined(*whole, span)).flatten().map(|both| (both, whole, group))
-        });
+        let groups = films.entry(media).or_default();
+        let near = groups
+            .iter_mut()
+            .find_map(|(whole, group)| Some((joined(*whole, span)?, whole, group)));
         match near {
             Some((both, whole, group)) => {
                 *whole = both;
                 group.push(ranked);
             }
-            None => groups.push((media, span, vec![ranked])),
+            None => groups.push((span, vec![ranked])),
         }
     }
+    let groups = films.into_iter().flat_map(|(media, groups)| {
+        groups.into_iter().map(move |(span, group)| (media, span, group))
+    });
     let mut moments: Vec<Moment<R>> = groups
-        .into_iter()
         .map(|(media, span, group)| {
             let mut counted = Vec::new();
             let mut score = 0.0;

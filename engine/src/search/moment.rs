@@ -49,6 +49,33 @@ pub enum Reason {
     },
 }
 
+/// A way from a question to a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Its words are said.
+    Said,
+    /// What is said means much the same.
+    Meant,
+    /// Its words are to be read in the picture.
+    Written,
+    /// What is shown is called so, or looks so.
+    Shown,
+}
+
+/// The same moment in another film of the library: a copy that was cut or encoded anew.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Also {
+    /// The film's number in the catalogue.
+    pub media: i64,
+    /// The name of its file.
+    pub name: String,
+    /// Where it was last seen; empty where no path is known any more.
+    pub path: String,
+    /// When, half-open.
+    pub span: Span,
+}
+
 /// A moment of a film.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hit {
@@ -60,10 +87,12 @@ pub struct Hit {
     pub path: String,
     /// Its folder in the library.
     pub folder: String,
-    /// When, half-open.
+    /// When, half-open: it begins and ends where words and shots do.
     pub span: Span,
     /// Higher is better; of use only beside the other hits of the same question.
     pub score: f64,
     /// Why, the weightiest reason first.
     pub why: Vec<Reason>,
+    /// Where the same is said and shown in other films, which are no hits of their own.
+    pub also: Vec<Also>,
 }

@@ -8,9 +8,11 @@
 use super::index::{Filter, Space, VectorStore, VectorWriter};
 use crate::control::Cancel;
 use crate::embed::{Embedding, TextEmbedder};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::library::catalogue::Scope;
 use crate::library::catalogue::rows::Owner;
 use crate::library::{Catalogue, Library};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -20,23 +22,11 @@ const INDEX_FROM: usize = 2000;
 /// The folder of the indexes in a library.
 const FOLDER: &str = ".vectors";
 
+/// The folder of what names mean, in that of the index of the model that understands them.
+const NAMES: &str = "names";
+
 /// Vectors handed to the index at once.
 const BATCH: usize = 1024;
-
-/// Which vectors are asked about.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Among<'a> {
-    /// Those of these films; of all if empty.
-    pub media: &'a [i64],
-    /// Those of what is said in this language.
-    pub language: Option<&'a str>,
-}
-
-impl Among<'_> {
-    fn all(&self) -> bool {
-        self.media.is_empty() && self.language.is_none()
-    }
-}
 
 /// A vector near another.
 pub(super) struct Near {
@@ -57,7 +47,7 @@ pub(super) fn nearest(
     catalogue: &Catalogue,
     asked: &Embedding,
     count: usize,
-    among: Among<'_>,
+    scope: &Scope,
 ) -> Result<Vec<Near>> {
     let model = asked.model().as_str();
     let space = Space::new(model, asked.dim())?;
@@ -69,21 +59,21 @@ pub(super) fn nearest(
         }
     };
     match store {
-        None if among.all() => catalogue.each_embedding(Some(model), |_, stored| {
+        None if scope.is_all() => catalogue.each_embedding(Some(model), |_, stored| {
             scan(&mut found, stored.id, &stored.row.vector);
         })?,
         None => {
-            let ids = catalogue.embeddings_by(model, among.media, among.language)?;
+            let ids = catalogue.embeddings_by(model, scope)?;
             catalogue.embeddings(&ids, |_, stored| {
                 scan(&mut found, stored.id, &stored.row.vector);
             })?;
         }
         Some(store) => {
-            let ids = catalogue.embeddings_by(model, among.media, among.language)?;
+            let ids = catalogue.embeddings_by(model, scope)?;
             let (known, new): (Vec<i64>, Vec<i64>) =
                 ids.iter().partition(|id| store.contains(id.cast_unsigned()));
             let passes = |id: u64| known.binary_search(&id.cast_signed()).is_ok();
-            let in_step = among.all() && known.len() == store.size().items;
+            let in_step = scope.is_all() && known.len() == store.size().items;
             let filter = if in_step { Filter::All } else { Filter::Only(&passes) };
             let asked = space.vector(asked.vector())?;
             let hits = store.search(&asked, count, filter)?;
@@ -144,7 +134,7 @@ pub fn index_library(library: &Library, cancel: &Cancel) -> Result<Indexed> {
             }
             Err(error) => return Err(error),
         };
-        let ids = catalogue.embeddings_by(&model, &[], None)?;
+        let ids = catalogue.embeddings_by(&model, &Scope::default())?;
         let gone: Vec<u64> = writer
             .store()
             .ids()
@@ -155,7 +145,7 @@ pub fn index_library(library: &Library, cancel: &Cancel) -> Result<Indexed> {
         let new: Vec<i64> =
             ids.into_iter().filter(|id| !writer.store().contains(id.cast_unsigned())).collect();
         for ids in new.chunks(BATCH) {
-            cancel.check(crate::error::Stage::Search)?;
+            cancel.check(Stage::Search)?;
             let mut items = Vec::with_capacity(ids.len());
             catalogue.embeddings(ids, |_, stored| {
                 // A vector without direction is near to nothing.
@@ -169,6 +159,52 @@ pub fn index_library(library: &Library, cancel: &Cancel) -> Result<Indexed> {
         done.rebuilt += usize::from(writer.rebuild_if_due(cancel)?);
     }
     Ok(done)
+}
+
+/// An index that was damaged, and has been made anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DamagedIndex {
+    /// Its folder in the library.
+    pub path: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Reads the indexes of a library's vectors whole and makes those anew that are damaged: the catalogue
+/// holds what they are made of.
+///
+/// # Errors
+/// As [`index_library`]; [`ErrorKind::Resource`] while another process writes a damaged one.
+pub fn verify_library(library: &Library, cancel: &Cancel) -> Result<Vec<DamagedIndex>> {
+    let mut damaged = Vec::new();
+    let Some(catalogue) = library.catalogue()? else { return Ok(damaged) };
+    for (model, dim, _) in catalogue.embedding_models()? {
+        let space = Space::new(&model, dim)?;
+        let index = folder(&catalogue, &space);
+        for folder in [index.join(NAMES), index] {
+            cancel.check(Stage::Search)?;
+            if !VectorStore::is_begun(&folder) {
+                continue;
+            }
+            let Err(error) = VectorStore::open(&folder, &space).and_then(|store| store.verify())
+            else {
+                continue;
+            };
+            // Whoever writes it holds it; then it is not ours to throw away.
+            if matches!(VectorWriter::open(&folder, &space), Err(e) if e.kind() == ErrorKind::Resource)
+            {
+                return Err(error);
+            }
+            std::fs::remove_dir_all(&folder).map_err(|e| Error::io(Stage::Search, &folder, e))?;
+            let path = folder.strip_prefix(library.folder()).unwrap_or(&folder);
+            let (path, what) = (path.to_string_lossy().into_owned(), error.message().to_owned());
+            damaged.push(DamagedIndex { path, what });
+        }
+    }
+    if !damaged.is_empty() {
+        index_library(library, cancel)?;
+    }
+    Ok(damaged)
 }
 
 /// How near `names` are to `asked`, in their order. What each name means is kept in the library, if
@@ -188,7 +224,7 @@ pub(super) fn name_likeness(
         digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
     };
     let space = Space::new(asked.model().as_str(), asked.dim())?;
-    let folder = folder(catalogue, &space).join("names");
+    let folder = folder(catalogue, &space).join(NAMES);
     let mut likeness: BTreeMap<u64, f32> = BTreeMap::new();
     if let Ok(store) = VectorStore::open(&folder, &space) {
         let hits = store.search(&space.vector(asked.vector())?, store.size().items, Filter::All)?;
@@ -307,14 +343,15 @@ mod tests {
         let asked = Embedding::new(ModelId::from("m"), vector(77_777)).unwrap();
         let ways = |catalogue: &Catalogue| {
             let b = catalogue.by_content(&ContentId::of(b"b")).unwrap().unwrap().id;
-            let german = Some("de");
+            let german = Some("de".to_owned());
             [
-                Among::default(),
-                Among { media: &[b], language: None },
-                Among { media: &[b], language: german },
-                Among { media: &[], language: german },
+                Scope::default(),
+                Scope::films([b]),
+                Scope { language: german.clone(), ..Scope::films([b]) },
+                Scope { language: german, ..Scope::default() },
+                Scope { from: Some(Timestamp::from_secs(700)), ..Scope::films([b]) },
             ]
-            .map(|among| owners(&nearest(catalogue, &asked, 20, among).unwrap()))
+            .map(|scope| owners(&nearest(catalogue, &asked, 20, &scope).unwrap()))
         };
         let scanned = ways(&catalogue);
         assert!(scanned.iter().all(|found| found.len() == 20));
@@ -325,13 +362,43 @@ mod tests {
 
         // What came later is found before it is indexed, what went is not found any more.
         film(&library, "c", 77_777, 1);
-        let now = nearest(&catalogue, &asked, 1, Among::default()).unwrap();
+        let now = nearest(&catalogue, &asked, 1, &Scope::default()).unwrap();
         assert!((now[0].likeness - 1.0).abs() < 1e-5, "{:?}", owners(&now));
         let a = catalogue.by_content(&ContentId::of(b"a")).unwrap().unwrap().id;
         catalogue.remove_media(a).unwrap();
-        let now = nearest(&catalogue, &asked, 901, Among::default()).unwrap();
+        let now = nearest(&catalogue, &asked, 901, &Scope::default()).unwrap();
         assert_eq!(now.len(), 901);
         assert!(now.iter().all(|near| near.media != a));
+    }
+
+    #[test]
+    fn a_bit_that_turned_in_an_index_is_found_and_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::at(folder.path());
+        film(&library, "a", 0, INDEX_FROM as u64 + 100);
+        let catalogue = library.make_catalogue().unwrap();
+        index_library(&library, &Cancel::new()).unwrap();
+        assert_eq!(verify_library(&library, &Cancel::new()).unwrap(), []);
+        let space = Space::new("m", DIM).unwrap();
+        let index = super::folder(&catalogue, &space);
+        let files = std::fs::read_dir(&index).unwrap().map(|entry| entry.unwrap().path());
+        let frozen = files.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+        let mut bytes = std::fs::read(&frozen).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&frozen, bytes).unwrap();
+        let damaged = verify_library(&library, &Cancel::new()).unwrap();
+        assert_eq!(damaged.len(), 1, "{damaged:?}");
+        assert!(damaged[0].path.starts_with(".vectors/"), "{damaged:?}");
+        assert_eq!(verify_library(&library, &Cancel::new()).unwrap(), []);
+        let store = VectorStore::open(&index, &space).unwrap();
+        assert_eq!(store.size().items, INDEX_FROM + 100);
+        // Half of the index is gone, and what names mean beside it is noise.
+        std::fs::write(index.join("current"), b"7").unwrap();
+        std::fs::create_dir_all(index.join(NAMES)).unwrap();
+        std::fs::write(index.join(NAMES).join("current"), b"noise").unwrap();
+        assert_eq!(verify_library(&library, &Cancel::new()).unwrap().len(), 2);
+        assert_eq!(VectorStore::open(&index, &space).unwrap().size().items, INDEX_FROM + 100);
     }
 
     #[test]
@@ -342,12 +409,12 @@ mod tests {
         let catalogue = library.make_catalogue().unwrap();
         index_library(&library, &Cancel::new()).unwrap();
         let asked = Embedding::new(ModelId::from("m"), vector(9)).unwrap();
-        let before = owners(&nearest(&catalogue, &asked, 5, Among::default()).unwrap());
+        let before = owners(&nearest(&catalogue, &asked, 5, &Scope::default()).unwrap());
         let space = Space::new("m", DIM).unwrap();
         std::fs::write(super::folder(&catalogue, &space).join("current"), b"nonsense").unwrap();
-        assert_eq!(owners(&nearest(&catalogue, &asked, 5, Among::default()).unwrap()), before);
+        assert_eq!(owners(&nearest(&catalogue, &asked, 5, &Scope::default()).unwrap()), before);
         let done = index_library(&library, &Cancel::new()).unwrap();
         assert_eq!((done.added, done.rebuilt), (2100, 1));
-        assert_eq!(owners(&nearest(&catalogue, &asked, 5, Among::default()).unwrap()), before);
+        assert_eq!(owners(&nearest(&catalogue, &asked, 5, &Scope::default()).unwrap()), before);
     }
 }

@@ -54,6 +54,10 @@ pub fn page(library: &Library, question: &str, answer: &Answer) -> Result<String
             let (way, what) = words(why);
             let _ = write!(body, "<p class=\"why\"><b>{way}</b> {}</p>", escape(&what));
         }
+        for also in &hit.also {
+            let at = format!("{} at {}", also.name, also.span.start);
+            let _ = write!(body, "<p class=\"why\"><b>also in</b> {}</p>", escape(&at));
+        }
         body.push_str("</div></li>\n");
     }
     body.push_str("</ol>");
@@ -123,6 +127,12 @@ mod tests {
                 Reason::Said { words: vec![evil.into()], text: evil.into() },
                 Reason::Looks { likeness: 0.5, picture: Some("../../etc/x.jpg".into()) },
             ],
+            also: vec![super::super::moment::Also {
+                media: 2,
+                name: evil.into(),
+                path: evil.into(),
+                span: Span { start: Timestamp::ZERO, end: Timestamp::ZERO },
+            }],
         };
         let answer = Answer { hits: vec![hit], notes: vec![evil.into()] };
         let page = page(&Library::at(folder.path()), evil, &answer).unwrap();

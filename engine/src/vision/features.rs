@@ -175,9 +175,16 @@ impl Sample {
     /// Whether it shows nearly the same as `other`: few bits of the fingerprint differ, and hardly
     /// a cell of the luma. The fingerprint alone takes two slides of one design for the same.
     pub fn is_like(&self, other: &Self) -> bool {
+        let (bits, cells) = self.apart(other);
+        bits < SAME_BITS && cells <= SAME_CELLS
+    }
+
+    /// How far both are apart: bits of 64 of the fingerprint, and cells of 1296 whose luma differs by
+    /// more than noise does.
+    pub fn apart(&self, other: &Self) -> (u32, usize) {
         let bits = (self.features.fingerprint ^ other.features.fingerprint).count_ones();
         let moved = |(a, b): &(&u8, &u8)| a.abs_diff(**b) > SAME_LUMA;
-        bits < SAME_BITS && self.luma.iter().zip(&other.luma).filter(moved).count() <= SAME_CELLS
+        (bits, self.luma.iter().zip(&other.luma).filter(moved).count())
     }
 }
 

@@ -8,6 +8,7 @@ use super::shots::{Boundary, ShotDetector, SmallFrame, Transition};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::{SMALL_HEIGHT, SMALL_WIDTH};
 use crate::onnx::OnnxRuntime;
+use crate::onnx::owner::Owner;
 use crate::onnx::runtime::run_failed;
 use crate::time::Timestamp;
 use ort::session::Session;
@@ -15,6 +16,7 @@ use ort::value::TensorRef;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Frames that the network sees at once.
 const WINDOW: usize = 100;
@@ -27,10 +29,25 @@ const BINS: usize = 512;
 /// The largest model file that is read.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The network, ready to run.
+/// The files of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransNetModel {
+    /// The library of ONNX Runtime.
+    pub runtime: PathBuf,
+    /// The model's name in reports.
+    pub name: String,
+    /// What tells its weights from any other, such as their sha256.
+    pub digest: String,
+    /// The weights (safetensors).
+    pub weights: PathBuf,
+}
+
+/// The network, for any number of jobs: loaded when the first window comes, living in one thread.
+#[derive(Debug)]
 pub struct TransNet {
-    session: Session,
-    path: PathBuf,
+    model: TransNetModel,
+    threads: NonZeroUsize,
+    session: Mutex<Option<Arc<Owner<Session>>>>,
 }
 
 /// What the network says of one frame.
@@ -43,32 +60,35 @@ pub struct Chances {
 }
 
 impl TransNet {
-    /// Reads the weights at `path` (safetensors) and builds the network, run with `threads`
-    /// threads.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Model`] where the file is missing, damaged, or another model's.
-    pub fn open(runtime: &OnnxRuntime, path: &Path, threads: NonZeroUsize) -> Result<Self> {
-        let cannot = |what: String| {
-            Error::new(ErrorKind::Model, Stage::Model, what)
-                .input(path)
-                .hint("run `rushes models pull transnetv2`")
-        };
-        rushes_models::convert::check_safetensors(path).map_err(|e| cannot(e.to_string()))?;
-        let size = std::fs::metadata(path).map_err(|e| cannot(e.to_string()))?.len();
-        if size > MOST_BYTES {
-            return Err(cannot(format!("{size} bytes are too many for this model")));
+    /// The network of `model`, run with `threads` threads. Nothing is loaded yet.
+    pub fn new(model: TransNetModel, threads: NonZeroUsize) -> Self {
+        Self { model, threads, session: Mutex::default() }
+    }
+
+    /// The files in use.
+    pub fn model(&self) -> &TransNetModel {
+        &self.model
+    }
+
+    fn session(&self) -> Result<Arc<Owner<Session>>> {
+        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &*slot {
+            return Ok(session.clone());
         }
-        let bytes = std::fs::read(path).map_err(|e| cannot(e.to_string()))?;
-        let tensors =
-            safetensors::SafeTensors::deserialize(&bytes).map_err(|e| cannot(e.to_string()))?;
-        let options = runtime.options(threads).map_err(|e| cannot(e.to_string()))?;
-        let session = graph::build(&tensors, &options).map_err(|e| cannot(e.to_string()))?;
-        Ok(Self { session, path: path.to_path_buf() })
+        let (model, threads) = (self.model.clone(), self.threads);
+        let made = Arc::new(Owner::start(move || {
+            let runtime = OnnxRuntime::load(&model.runtime)?;
+            open(&runtime, &model.weights, threads)
+        })?);
+        *slot = Some(made.clone());
+        Ok(made)
     }
 
     /// What it says of the frames of a window: `rgb` holds 100 pictures of 48 × 27, packed.
-    fn run(&mut self, rgb: &[u8]) -> Result<Vec<Chances>> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] where a file is missing, damaged, or another model's.
+    fn run(&self, rgb: &[u8]) -> Result<Vec<Chances>> {
         let mut pixels = vec![0.0_f32; 3 * WINDOW * CELLS];
         let mut bins = vec![0.0_f32; WINDOW * BINS];
         for (t, picture) in rgb.chunks_exact(CELLS * 3).take(WINDOW).enumerate() {
@@ -83,33 +103,52 @@ impl TransNet {
             let norm = counts.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
             counts.iter_mut().for_each(|v| *v /= norm);
         }
-        let failed = |e: ort::Error| run_failed(&e, &self.path);
-        let shape = [1, 3, WINDOW, SMALL_HEIGHT, SMALL_WIDTH];
-        let pixels = TensorRef::from_array_view((shape, pixels.as_slice())).map_err(failed)?;
-        let bins = TensorRef::from_array_view(([WINDOW, BINS], bins.as_slice())).map_err(failed)?;
-        let outputs = self
-            .session
-            .run(ort::inputs! { graph::PIXELS => pixels, graph::BINS => bins })
-            .map_err(failed)?;
-        let read = |name: &str| -> Result<Vec<f32>> {
-            let value = outputs.get(name).ok_or_else(|| {
-                Error::new(ErrorKind::Internal, Stage::Model, "an output is missing")
-            })?;
-            Ok(value.try_extract_tensor::<f32>().map_err(failed)?.1.to_vec())
-        };
-        let (middle, part) = (read(graph::MIDDLE)?, read(graph::PART)?);
-        Ok(middle
-            .iter()
-            .zip(part)
-            .map(|(middle, part)| Chances { middle: *middle, part })
-            .collect())
+        let path = self.model.weights.clone();
+        self.session()?.ask(move |session| -> Result<Vec<Chances>> {
+            let failed = |e: ort::Error| run_failed(&e, &path);
+            let shape = [1, 3, WINDOW, SMALL_HEIGHT, SMALL_WIDTH];
+            let pixels = TensorRef::from_array_view((shape, pixels.as_slice())).map_err(failed)?;
+            let bins =
+                TensorRef::from_array_view(([WINDOW, BINS], bins.as_slice())).map_err(failed)?;
+            let outputs = session
+                .run(ort::inputs! { graph::PIXELS => pixels, graph::BINS => bins })
+                .map_err(failed)?;
+            let read = |name: &str| -> Result<Vec<f32>> {
+                let value = outputs.get(name).ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, Stage::Model, "an output is missing")
+                })?;
+                Ok(value.try_extract_tensor::<f32>().map_err(failed)?.1.to_vec())
+            };
+            let (middle, part) = (read(graph::MIDDLE)?, read(graph::PART)?);
+            let both = middle.iter().zip(part);
+            Ok(both.map(|(middle, part)| Chances { middle: *middle, part }).collect())
+        })?
     }
+}
+
+/// Reads the weights at `path` and builds the network.
+fn open(runtime: &OnnxRuntime, path: &Path, threads: NonZeroUsize) -> Result<Session> {
+    let cannot = |what: String| {
+        Error::new(ErrorKind::Model, Stage::Model, what)
+            .input(path)
+            .hint("run `rushes models pull transnetv2`")
+    };
+    rushes_models::convert::check_safetensors(path).map_err(|e| cannot(e.to_string()))?;
+    let size = std::fs::metadata(path).map_err(|e| cannot(e.to_string()))?.len();
+    if size > MOST_BYTES {
+        return Err(cannot(format!("{size} bytes are too many for this model")));
+    }
+    let bytes = std::fs::read(path).map_err(|e| cannot(e.to_string()))?;
+    let tensors =
+        safetensors::SafeTensors::deserialize(&bytes).map_err(|e| cannot(e.to_string()))?;
+    let options = runtime.options(threads).map_err(|e| cannot(e.to_string()))?;
+    graph::build(&tensors, &options).map_err(|e| cannot(e.to_string()))
 }
 
 /// Runs [`TransNet`] over a film: windows of 100 frames, 50 further each time, the film's first and
 /// last frame repeated around it, as the authors do.
 pub struct TransNetDetector<'a> {
-    net: &'a mut TransNet,
+    net: &'a TransNet,
     /// A boundary is where the chance has passed this.
     threshold: f32,
     window: Vec<u8>,
@@ -134,7 +173,7 @@ struct Track {
 
 impl<'a> TransNetDetector<'a> {
     /// A detector for one film. The authors' threshold is 0.5.
-    pub fn new(net: &'a mut TransNet, threshold: f32) -> Self {
+    pub fn new(net: &'a TransNet, threshold: f32) -> Self {
         Self {
             net,
             threshold,

@@ -220,3 +220,33 @@ sources = [{{ kind = "url", url = "https://example.org/m.onnx" }}]
     assert!(Catalogue::parse(&[&text("[0, 192]")]).is_err());
     assert!(Catalogue::parse(&[&text("[224]")]).is_err());
 }
+
+#[test]
+fn a_manifest_from_elsewhere_joins_the_others() {
+    let mut catalogue = Catalogue::embedded().unwrap();
+    let count = catalogue.iter().count();
+    let manifest = |name: &str| {
+        format!(
+            "name = \"{name}\"\ntask = \"image-embedding\"\nabout = \"a\"\nlicence = \"MIT\"\n\
+             credit = \"c\"\n[[files]]\nname = \"net.onnx\"\nbytes = 3\nsha256 = \"{}\"\n\
+             [[files.sources]]\nkind = \"local\"\npath = \"/somewhere/net.onnx\"\n",
+            "0".repeat(64)
+        )
+    };
+    assert_eq!(catalogue.add(&manifest("mine"), "mine.toml").unwrap(), "mine");
+    assert_eq!(catalogue.add(&manifest("mine"), "again.toml").unwrap(), "mine");
+    assert_eq!(catalogue.iter().count(), count + 1);
+    assert!(catalogue.iter().is_sorted_by_key(|artefact| &artefact.name));
+    assert_eq!(catalogue.get("mine").unwrap().files[0].name, "net.onnx");
+    for wrong in [
+        manifest("silero-vad"),
+        manifest("../mine"),
+        "name = 3".to_owned(),
+        format!("fallback = \"silero-vad\"\n{}", manifest("other")),
+        manifest("mine").replace("net.onnx", "other.onnx"),
+    ] {
+        let error = catalogue.add(&wrong, "wrong.toml").unwrap_err();
+        assert!(matches!(error, ModelsError::Manifest { .. }), "{error}");
+    }
+    assert_eq!(catalogue.iter().count(), count + 1);
+}

@@ -12,7 +12,12 @@ const WORDS: [&str; 24] = [
 ];
 
 pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
-    let (embedders, missing) = embed::open(bench.session, bench.models)?;
+    let look = embed::LookArgs::default();
+    let embed::Found { embedders, missing } =
+        match embed::open(bench.session, bench.models, &look, None)? {
+            Ok(found) => found,
+            Err(error) => return Ok(Found::nothing(error.to_string())),
+        };
     let text = match embedders.text() {
         Ok(text) => text,
         Err(error) => {

@@ -18,6 +18,7 @@ pub enum ExportFormat {
 /// The tables, in an order in which every row comes after those it refers to.
 pub const TABLES: &[&str] = &[
     "media",
+    "tags",
     "paths",
     "runs",
     "artefacts",

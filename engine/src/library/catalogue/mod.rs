@@ -12,6 +12,8 @@ pub mod read;
 pub mod rows;
 mod runs;
 mod schema;
+mod scope;
+mod tags;
 mod text;
 mod values;
 mod write;
@@ -21,6 +23,8 @@ pub(crate) use media::now_ns;
 pub use media::{FileStamp, MediaRow, SeenPath};
 pub use place::refuse_network;
 pub use runs::{ArtefactRow, RunRow, StageResult, StoredFile};
+pub use scope::Scope;
+pub use tags::Tag;
 pub use text::{TextHit, TextHitKind, TextMatch, TextQuery};
 
 use crate::error::{Error, ErrorKind, Result, Stage};

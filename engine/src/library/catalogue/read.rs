@@ -1,16 +1,16 @@
 //! Rows out.
 
-use super::Catalogue;
 use super::rows::{
     ClipRow, EmbeddingRow, FeatureRow, FrameRow, FrameTextRow, Owner, RowRef, SegmentRow, ShotRow,
     Stored, TranscriptRow, WordRow,
 };
 use super::values::{maybe_span, maybe_time, span, time, vector};
+use super::{Catalogue, Scope};
 use crate::error::Result;
 use crate::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What probing found, as it is stored.
 #[derive(Clone, Debug)]
@@ -246,38 +246,58 @@ impl Catalogue {
         })
     }
 
-    /// The numbers of the embeddings by `model`, in order: of all media, or of those given; of what
-    /// is said in any language, or in `language`.
+    /// The numbers of the embeddings by `model`, in order, of what lies in `scope`. A picture lies in
+    /// it where any of the frames does that it stands for.
     ///
     /// # Errors
     /// As [`Catalogue::open`].
-    pub fn embeddings_by(
-        &self,
-        model: &str,
-        media: &[i64],
-        language: Option<&str>,
-    ) -> Result<Vec<i64>> {
-        let spoken = " AND EXISTS (SELECT 1 FROM segments s \
-                       WHERE s.id = segment_id AND (?2 IS NULL OR s.language = ?2))";
-        let spoken = if language.is_some() { spoken } else { " AND ?2 IS NULL" };
-        // All are in an index with their numbers; those of one film are looked up by it.
-        let of_all = format!("SELECT id FROM embeddings WHERE model = ?1{spoken}");
-        let of_one =
-            format!("SELECT id FROM embeddings WHERE media_id = ?3 AND +model = ?1{spoken}");
-        let mut ids = self.read(|db| {
-            let mut ids = Vec::new();
-            if media.is_empty() {
-                let mut all = db.prepare_cached(&of_all)?;
-                let mut rows = all.query((model, language))?;
-                while let Some(row) = rows.next()? {
-                    ids.push(row.get::<_, i64>(0)?);
-                }
+    pub fn embeddings_by(&self, model: &str, scope: &Scope) -> Result<Vec<i64>> {
+        let media = scope.media_list();
+        // All are in an index with their numbers; those of some films are looked up by these.
+        let of = match &media {
+            None => "e.model = :model AND :media IS NULL",
+            Some(_) => "e.media_id IN (SELECT value FROM json_each(:media)) AND +e.model = :model",
+        };
+        let language = match &scope.language {
+            None => ":language IS NULL",
+            Some(_) => {
+                "CASE WHEN e.segment_id IS NULL THEN EXISTS (SELECT 1 FROM transcripts t \
+                 WHERE t.media_id = e.media_id AND t.language = :language) \
+                 ELSE EXISTS (SELECT 1 FROM segments t \
+                 WHERE t.id = e.segment_id AND t.language = :language) END"
             }
-            for media in media {
-                let mut all = db.prepare_cached(&of_one)?;
-                let mut rows = all.query((model, language, media))?;
-                while let Some(row) = rows.next()? {
-                    ids.push(row.get(0)?);
+        };
+        let (columns, joined) = if scope.is_timed() {
+            (
+                "e.id, s.start_ticks, s.start_base, s.end_ticks, s.end_base, f.time_ticks, \
+                 f.time_base, f.from_ticks, f.from_base, f.until_ticks, f.until_base, f.file, \
+                 e.media_id",
+                "LEFT JOIN segments s ON s.id = e.segment_id LEFT JOIN frames f ON f.id = e.frame_id",
+            )
+        } else {
+            ("e.id", "")
+        };
+        let sql = format!("SELECT {columns} FROM embeddings e {joined} WHERE {of} AND {language}");
+        let mut ids = self.read(|db| {
+            let pictures = if scope.is_timed() { pictures_in(db, scope)? } else { BTreeSet::new() };
+            let mut all = db.prepare_cached(&sql)?;
+            let mut rows = all.query(named_params! {
+                ":model": model, ":media": media, ":language": scope.language,
+            })?;
+            let mut ids = Vec::new();
+            while let Some(row) = rows.next()? {
+                let inside = !scope.is_timed()
+                    || match maybe_span(row, 1)? {
+                        Some(said) => scope.holds(said),
+                        None => {
+                            let file: Option<String> = row.get(11)?;
+                            let media: i64 = row.get(12)?;
+                            scope.holds_frame(row, 5)?
+                                || file.is_some_and(|file| pictures.contains(&(media, file)))
+                        }
+                    };
+                if inside {
+                    ids.push(row.get::<_, i64>(0)?);
                 }
             }
             Ok(ids)
@@ -286,20 +306,32 @@ impl Catalogue {
         Ok(ids)
     }
 
-    /// What networks called frames, where they were at least so sure: `label:` features, of all
-    /// media. The medium, the frame, the name and how likely it is shown.
+    /// What networks called frames in `scope`, where they were at least so sure: `label:` features.
+    /// The medium, the frame, the name and how likely it is shown.
     ///
     /// # Errors
     /// As [`Catalogue::open`].
-    pub fn labels(&self, least: f64) -> Result<Vec<(i64, i64, String, f64)>> {
+    pub fn labels(&self, least: f64, scope: &Scope) -> Result<Vec<(i64, i64, String, f64)>> {
         self.read(|db| {
             let mut all = db.prepare_cached(
-                "SELECT media_id, frame_id, substr(name, 7), value FROM features \
-                 WHERE name >= 'label:' AND name < 'label;' AND value >= ?1 \
-                 AND frame_id IS NOT NULL ORDER BY id",
+                "SELECT l.media_id, l.frame_id, substr(l.name, 7), l.value, f.time_ticks, \
+                 f.time_base, f.from_ticks, f.from_base, f.until_ticks, f.until_base \
+                 FROM features l JOIN frames f ON f.id = l.frame_id \
+                 WHERE l.name >= 'label:' AND l.name < 'label;' AND l.value >= :least \
+                 AND (:media IS NULL OR l.media_id IN (SELECT value FROM json_each(:media))) \
+                 AND (:language IS NULL OR EXISTS (SELECT 1 FROM transcripts t \
+                 WHERE t.media_id = l.media_id AND t.language = :language)) ORDER BY l.id",
             )?;
-            all.query_map([least], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-                .collect()
+            let mut rows = all.query(named_params! {
+                ":least": least, ":media": scope.media_list(), ":language": scope.language,
+            })?;
+            let mut labels = Vec::new();
+            while let Some(row) = rows.next()? {
+                if !scope.is_timed() || scope.holds_frame(row, 4)? {
+                    labels.push((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+                }
+            }
+            Ok(labels)
         })
     }
 
@@ -380,6 +412,23 @@ fn words(db: &Connection, media: i64) -> rusqlite::Result<BTreeMap<i64, Vec<Word
         words.entry(row.get(7)?).or_default().push(word(row)?);
     }
     Ok(words)
+}
+
+/// The pictures of which a frame lies in `scope`: medium and file.
+fn pictures_in(db: &Connection, scope: &Scope) -> rusqlite::Result<BTreeSet<(i64, String)>> {
+    let mut all = db.prepare_cached(
+        "SELECT media_id, file, time_ticks, time_base, from_ticks, from_base, until_ticks, until_base \
+         FROM frames WHERE file IS NOT NULL \
+         AND (?1 IS NULL OR media_id IN (SELECT value FROM json_each(?1)))",
+    )?;
+    let mut rows = all.query([scope.media_list()])?;
+    let mut pictures = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        if scope.holds_frame(row, 2)? {
+            pictures.insert((row.get(0)?, row.get(1)?));
+        }
+    }
+    Ok(pictures)
 }
 
 fn owner(row: &Row<'_>, at: usize) -> rusqlite::Result<Owner> {

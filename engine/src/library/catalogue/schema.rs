@@ -18,6 +18,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 
 /// Where the copy of a file of `version` goes before it is changed.
@@ -184,6 +185,28 @@ mod tests {
         db.execute("DELETE FROM media", []).unwrap();
         assert_eq!(count(&db), 0);
         db.execute(whole, []).unwrap();
+    }
+
+    #[test]
+    fn a_library_of_version_3_is_copied_and_can_be_tagged() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, &STEPS[..3]).unwrap();
+        let old = "INSERT INTO media VALUES (7, zeroblob(32), 1, 'a', 'a', 1)";
+        open(&file).execute_batch(old).unwrap();
+        migrate(&mut open(&file), &file, STEPS).unwrap();
+        let db = open(&file);
+        db.execute_batch("PRAGMA foreign_keys = ON; INSERT INTO tags VALUES (7, 'kept')").unwrap();
+        let count = |db: &Connection, sql: &str| -> i64 {
+            db.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(count(&db, "SELECT count(*) FROM tags JOIN media ON media_id = id"), 1);
+        assert!(db.execute("INSERT INTO tags VALUES (8, 'nobody')", []).is_err());
+        db.execute("DELETE FROM media", []).unwrap();
+        assert_eq!(count(&db, "SELECT count(*) FROM tags"), 0);
+        let backup = open(&backup_path(&file, 3));
+        assert_eq!(count(&backup, "SELECT count(*) FROM media"), 1);
+        assert!(backup.prepare("SELECT * FROM tags").is_err());
     }
 
     #[test]

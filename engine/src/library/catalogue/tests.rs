@@ -281,7 +281,7 @@ fn words_are_found_and_told() {
     assert_eq!((phrase("of the price"), phrase("price of the")), (1, 0));
     let query = TextQuery { prefix: true, ..TextQuery::any("noth") };
     assert_eq!(found(&catalogue, query)[0].1, ["nothing"]);
-    let query = TextQuery { media: vec![other.media.id], ..TextQuery::any("café") };
+    let query = TextQuery { scope: Scope::films([other.media.id]), ..TextQuery::any("café") };
     assert_eq!(found(&catalogue, query), [("the café".into(), vec!["café".into()])]);
     let query = TextQuery { kinds: vec![TextHitKind::FrameText], ..TextQuery::any("price") };
     let hits = catalogue.search_text(&query).unwrap();

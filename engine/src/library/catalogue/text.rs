@@ -1,7 +1,7 @@
 //! Full text: what is said and what is written in the pictures, found by words.
 
-use super::Catalogue;
-use super::values::maybe_span;
+use super::values::{maybe_span, maybe_time};
+use super::{Catalogue, Scope};
 use crate::error::Result;
 use crate::time::Span;
 use rusqlite::{Connection, named_params};
@@ -20,8 +20,8 @@ pub struct TextQuery {
     pub prefix: bool,
     /// Where to look: speech, pictures or both.
     pub kinds: Vec<TextHitKind>,
-    /// Only in these media; everywhere if empty.
-    pub media: Vec<i64>,
+    /// In which part of the library.
+    pub scope: Scope,
     /// The most hits of each kind.
     pub limit: NonZeroU32,
 }
@@ -34,7 +34,7 @@ impl TextQuery {
             matching: TextMatch::Any,
             prefix: false,
             kinds: vec![TextHitKind::Segment, TextHitKind::FrameText],
-            media: Vec::new(),
+            scope: Scope::default(),
             limit: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
         }
     }
@@ -71,7 +71,7 @@ pub struct TextHit {
     pub media: i64,
     /// The frame, for a text in one.
     pub frame: Option<i64>,
-    /// When it is to be read, for a text in a frame where that is known.
+    /// When it is heard; for a text in a frame, when it is to be read, where that is known.
     pub span: Option<Span>,
     /// Okapi BM25, higher is better; comparable within one kind.
     pub score: f64,
@@ -194,49 +194,77 @@ fn search(
     kind: TextHitKind,
     expression: &str,
 ) -> rusqlite::Result<Vec<TextHit>> {
-    let (table, frame) = match kind {
-        TextHitKind::Segment => ("segments", "NULL, NULL, NULL, NULL, NULL"),
-        TextHitKind::FrameText => {
-            ("frame_texts", "frame_id, from_ticks, from_base, until_ticks, until_base")
-        }
+    // When it is heard or read, and when the frame is shown that it is in.
+    let (table, frame, place, joined, language) = match kind {
+        TextHitKind::Segment => (
+            "segments",
+            "NULL",
+            "t.start_ticks, t.start_base, t.end_ticks, t.end_base, NULL, NULL",
+            "",
+            "t.language = :language",
+        ),
+        TextHitKind::FrameText => (
+            "frame_texts",
+            "t.frame_id",
+            "coalesce(t.from_ticks, f.from_ticks), coalesce(t.from_base, f.from_base), \
+             coalesce(t.until_ticks, f.until_ticks), coalesce(t.until_base, f.until_base), \
+             f.time_ticks, f.time_base",
+            "JOIN frames f ON f.id = t.frame_id",
+            "EXISTS (SELECT 1 FROM transcripts s WHERE s.media_id = t.media_id \
+             AND s.language = :language)",
+        ),
     };
-    let media = serde_json::to_string(&query.media).unwrap_or_default();
-    // A list as JSON keeps the statement the same for any number of media.
-    let wanted = match query.media.as_slice() {
-        [] => "?1 = ?1",
-        _ => "media_id IN (SELECT value FROM json_each(?1))",
-    };
-    let wanted = wanted.replace("?1", ":media");
+    let scope = &query.scope;
     let sql = format!(
-        "SELECT t.id, media_id, {frame}, -bm25({table}_fts), t.text, \
-         highlight({table}_fts, 0, :open, :close) \
-         FROM {table}_fts JOIN {table} t ON t.id = {table}_fts.rowid \
-         WHERE {table}_fts MATCH :query AND {wanted} \
+        "SELECT t.id, t.media_id, {frame}, -bm25({table}_fts), t.text, \
+         highlight({table}_fts, 0, :open, :close), {place} \
+         FROM {table}_fts JOIN {table} t ON t.id = {table}_fts.rowid {joined} \
+         WHERE {table}_fts MATCH :query \
+         AND (:media IS NULL OR t.media_id IN (SELECT value FROM json_each(:media))) \
+         AND (:language IS NULL OR {language}) \
          ORDER BY bm25({table}_fts), t.id LIMIT :limit"
     );
+    let most = query.limit.get() as usize;
+    // Exact times are compared here, so the rows are taken one after the other until it is enough.
+    let limit = if scope.is_timed() { -1 } else { i64::from(query.limit.get()) };
     let mut find = db.prepare_cached(&sql)?;
-    let rows = find.query_map(
-        named_params! {
-            ":open": MARKS.0.to_string(),
-            ":close": MARKS.1.to_string(),
-            ":query": expression,
-            ":media": media,
-            ":limit": query.limit.get(),
-        },
-        |row| {
-            Ok(TextHit {
-                kind,
-                id: row.get(0)?,
-                media: row.get(1)?,
-                frame: row.get(2)?,
-                span: maybe_span(row, 3)?,
-                score: row.get(7)?,
-                text: row.get(8)?,
-                matched: matched(row.get_ref(9)?.as_str()?),
-            })
-        },
-    )?;
-    rows.collect()
+    let mut rows = find.query(named_params! {
+        ":open": MARKS.0.to_string(),
+        ":close": MARKS.1.to_string(),
+        ":query": expression,
+        ":media": scope.media_list(),
+        ":language": scope.language,
+        ":limit": limit,
+    })?;
+    let mut hits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let span = maybe_span(row, 6)?;
+        let read = || -> rusqlite::Result<Option<Span>> {
+            Ok(maybe_time(row, 10)?.map(|time| Span { start: time, end: time }))
+        };
+        let inside = match span {
+            _ if !scope.is_timed() => true,
+            Some(span) => scope.holds(span),
+            None => read()?.is_some_and(|span| scope.holds(span)),
+        };
+        if !inside {
+            continue;
+        }
+        hits.push(TextHit {
+            kind,
+            id: row.get(0)?,
+            media: row.get(1)?,
+            frame: row.get(2)?,
+            span,
+            score: row.get(3)?,
+            text: row.get(4)?,
+            matched: matched(row.get_ref(5)?.as_str()?),
+        });
+        if hits.len() == most {
+            break;
+        }
+    }
+    Ok(hits)
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 
 use super::NO_PICTURES;
 use super::features::NAME as FEATURES;
-use super::representatives::Pictures;
+use super::representatives::{Picture, look_at};
 use crate::error::Result;
 use crate::library::catalogue::rows::{FrameTextRow, RowRef, Rows};
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
 use crate::time::Span;
-use crate::vision::ocr::Ocr;
+use crate::vision::ocr::{Ocr, TextLine};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -49,28 +50,36 @@ impl FilmStage for Writing<'_> {
         if !film.has_video() {
             return Ok(Begun::Nothing(NO_PICTURES));
         }
-        Ok(Begun::Work(Box::new(Work(self.0))))
+        Ok(Begun::Work(Box::new(Work(self))))
     }
 }
 
-struct Work<'a>(&'a Ocr);
+struct Work<'a>(&'a Writing<'a>);
 
 impl StageWork for Work<'_> {
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
-        let pictures = Pictures::of(film)?;
+        // One at a time: a picture of many lines takes a second.
+        let looked = look_at(film, self.0, 1, |pictures| {
+            pictures
+                .into_iter()
+                .map(|picture| {
+                    let (width, height) = picture.dimensions();
+                    let lines = self.0.0.read(picture, &film.run.cancel)?;
+                    Ok(lines.into_iter().map(|line| Line::of(line, width, height)).collect())
+                })
+                .collect::<Result<Vec<Vec<Line>>>>()
+        })?;
+        let pictures = looked.pictures.len();
         let mut seen = Vec::new();
-        for picture in pictures.files() {
-            let opened = picture.open(film)?;
-            let (width, height) = opened.dimensions();
-            let lines = self.0.read(opened, &film.run.cancel)?;
-            for frame in &picture.frames {
+        for Picture { frames, found } in looked.pictures {
+            for frame in &frames {
                 let span =
                     frame.row.span.unwrap_or(Span { start: frame.row.time, end: frame.row.time });
-                seen.extend(lines.iter().map(|line| FrameTextRow {
+                seen.extend(found.iter().map(|line| FrameTextRow {
                     frame: RowRef::Known(frame.id),
                     text: line.text.clone(),
-                    confidence: line.probability,
-                    bounds: line.quad.bounds(width, height),
+                    confidence: line.confidence,
+                    bounds: line.bounds,
                     span: Some(span),
                 }));
             }
@@ -79,14 +88,24 @@ impl StageWork for Work<'_> {
         let texts = joined(seen);
         let note = texts.is_empty().then(|| "nothing is written".to_owned());
         let summary = json!({
-            "pictures": pictures.files().len(), "lines": lines, "texts": texts.len(),
+            "pictures": pictures, "lines": lines, "texts": texts.len(),
         });
-        Ok(Finished {
-            rows: Rows { texts, ..Rows::default() },
-            summary,
-            note,
-            ..Finished::default()
-        })
+        Ok(Finished { rows: Rows { texts, ..Rows::default() }, summary, note, then: looked.then })
+    }
+}
+
+/// A line of text in a picture: text, how sure it is, and its bounds as shares of the picture.
+#[derive(Clone, Serialize, Deserialize)]
+struct Line {
+    text: String,
+    confidence: f32,
+    bounds: [f32; 4],
+}
+
+impl Line {
+    fn of(line: TextLine, width: u32, height: u32) -> Self {
+        let bounds = line.quad.bounds(width, height);
+        Self { text: line.text, confidence: line.probability, bounds }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Every text of the film's passes [`escape`](crate::text::html::escape); no text of the film's goes into script or style, and
 //! a content security policy keeps the page from loading anything from elsewhere.
 
+use super::features::NAME as FEATURES;
 use crate::error::Result;
 use crate::library::Library;
 use crate::library::catalogue::rows::{FrameRow, Stored};
@@ -11,6 +12,7 @@ use crate::library::{Catalogue, MediaRow};
 use crate::pipeline::process::ProcessReport;
 use crate::text::html::{escape, file_url, picture};
 use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -120,10 +122,15 @@ impl Page<'_> {
     }
 
     fn pictures(&self) -> Result<String> {
-        // Those by a policy; where none were made, those that stand for shots.
-        let frames = match self.catalogue.frames_of(self.media.id, Some("frames"))? {
+        // Those that stand for shots, which are chosen to be looked at; where there are none, others.
+        let frames = match self.catalogue.frames_of(self.media.id, Some(FEATURES))? {
             frames if frames.is_empty() => self.catalogue.frames_of(self.media.id, None)?,
-            frames => frames,
+            mut frames => {
+                // A picture that comes again is shown where it comes first.
+                let mut seen = BTreeSet::new();
+                frames.retain(|frame| seen.insert(frame.row.file.clone()));
+                frames
+            }
         };
         let frames: Vec<_> = frames.iter().filter(|frame| frame.row.file.is_some()).collect();
         let step = frames.len().div_ceil(MAX_PICTURES).max(1);
@@ -201,13 +208,27 @@ impl Page<'_> {
     }
 
     fn stages(&self) -> String {
-        let mut out = String::from(
-            "<h2>How it was made</h2>\n<table><tr><th>stage</th><th>seconds</th><th></th></tr>\n",
-        );
+        let mut out = String::from("<h2>How it was made</h2>\n");
+        // One reading for each run that some of these results are of.
+        let mut readings: BTreeMap<i64, (f64, Vec<&str>)> = BTreeMap::new();
+        for stage in &self.report.stages {
+            if let Some(took) = stage.reading {
+                let reading = readings.entry(stage.began_ms).or_insert((took, Vec::new()));
+                reading.1.push(&stage.stage);
+            }
+        }
+        out.push_str("<table><tr><th>stage</th><th>seconds of its own</th><th></th></tr>\n");
+        for (took, stages) in readings.values() {
+            let _ = writeln!(
+                out,
+                "<tr><td>reading the film</td><td class=\"n\">{took:.2}</td><td>once for {}</td></tr>",
+                escape(&stages.join(", "))
+            );
+        }
         for stage in &self.report.stages {
             let (class, note) = match (&stage.note, stage.done) {
                 (Some(note), false) => (" class=\"bad\"", format!("failed: {note}")),
-                (Some(note), true) => ("", format!("left out: {note}")),
+                (Some(note), true) => ("", note.clone()),
                 (None, _) => ("", String::new()),
             };
             let _ = writeln!(
@@ -219,6 +240,14 @@ impl Page<'_> {
             );
         }
         out.push_str("</table>\n");
+        if !self.report.left_out.is_empty() {
+            out.push_str("<h2>What was left out</h2>\n<table>\n");
+            for left in &self.report.left_out {
+                let (stage, why) = (escape(&left.stage), escape(&left.why));
+                let _ = writeln!(out, "<tr><td>{stage}</td><td>{why}</td></tr>");
+            }
+            out.push_str("</table>\n");
+        }
         for notice in &self.report.notices {
             let text = notice["text"].as_str().unwrap_or_default();
             let _ = writeln!(out, "<p>{}</p>", escape(text));

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::library::catalogue::RunRow;
 use crate::library::{Catalogue, Identity};
 use crate::pipeline::FrameFile;
-use crate::pipeline::process::{ProcessReport, StageAccount};
+use crate::pipeline::process::{LeftOut, ProcessReport, StageAccount};
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
 use serde_json::Value;
 use std::path::Path;
@@ -14,7 +14,10 @@ use std::path::Path;
 const NAME: &str = "report";
 
 /// See the module.
-pub(in crate::pipeline) struct Report;
+pub(in crate::pipeline) struct Report {
+    /// What is not part of this run.
+    pub left_out: Vec<LeftOut>,
+}
 
 impl FilmStage for Report {
     fn name(&self) -> &'static str {
@@ -22,7 +25,7 @@ impl FilmStage for Report {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Value {
@@ -34,16 +37,16 @@ impl FilmStage for Report {
     }
 
     fn begin<'a>(&'a self, _: &Film<'a>) -> Result<Begun<'a>> {
-        Ok(Begun::Work(Box::new(Work)))
+        Ok(Begun::Work(Box::new(Work(&self.left_out))))
     }
 }
 
-struct Work;
+struct Work<'a>(&'a [LeftOut]);
 
-impl StageWork for Work {
+impl StageWork for Work<'_> {
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
         let (catalogue, media) = (film.catalogue()?, film.media()?);
-        let report = of(&catalogue, media, film.input, film.identity)?;
+        let report = of(&catalogue, media, film.input, film.identity, self.0.to_vec())?;
         let json = serde_json::to_vec_pretty(&report).map_err(|e| internal(&e))?;
         let folder = film.staged(NAME)?;
         write(&folder.join("report.json"), &json)?;
@@ -69,6 +72,7 @@ pub(in crate::pipeline) fn of(
     media: i64,
     input: &Path,
     identity: &Identity,
+    mut left_out: Vec<LeftOut>,
 ) -> Result<ProcessReport> {
     let runs = catalogue.runs_of(media)?;
     let summary = |stage: &str| {
@@ -96,6 +100,8 @@ pub(in crate::pipeline) fn of(
             notices.push(notice.clone());
         }
     }
+    // What an earlier run made is there, and what failed is told as that.
+    left_out.retain(|left| runs.iter().all(|run| run.parts.stage != left.stage));
     Ok(ProcessReport {
         input: input.to_string_lossy().into_owned(),
         content: identity.content.to_string(),
@@ -106,16 +112,20 @@ pub(in crate::pipeline) fn of(
         transcript: serde_json::from_value(summary("transcript").clone()).ok(),
         // Not this one: it would tell of the report before.
         stages: runs.iter().filter(|run| run.parts.stage != NAME).map(account).collect(),
+        left_out,
         notices,
         ran: Vec::new(),
     })
 }
 
 fn account(run: &RunRow) -> StageAccount {
+    let reading = run.summary["reading"].as_f64();
     StageAccount {
         stage: run.parts.stage.clone(),
         done: run.done,
-        seconds: run.wall.as_secs_f64(),
+        seconds: (run.wall.as_secs_f64() - reading.unwrap_or(0.0)).max(0.0),
+        reading,
+        began_ms: run.started_ms,
         note: run.note.clone(),
         summary: run.summary["result"].clone(),
     }

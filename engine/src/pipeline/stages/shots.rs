@@ -3,14 +3,20 @@
 use super::{NO_PICTURES, settings};
 use crate::error::Result;
 use crate::library::catalogue::rows::{Rows, ShotRow};
-use crate::pipeline::ShotSettings;
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageWork, Wants};
+use crate::pipeline::{Detector, ShotSettings};
 use crate::time::Span;
 use crate::vision::shots::ShotFinder;
+use crate::vision::transnet::TransNet;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// See the module. The fast detector: a network has a job of its own.
-pub(in crate::pipeline) struct Shots<'s>(pub &'s ShotSettings);
+/// See the module.
+pub(in crate::pipeline) struct Shots<'s> {
+    pub settings: &'s ShotSettings,
+    /// For [`Detector::TransNet`].
+    pub net: Option<&'s TransNet>,
+}
 
 impl FilmStage for Shots<'_> {
     fn name(&self) -> &'static str {
@@ -22,15 +28,21 @@ impl FilmStage for Shots<'_> {
     }
 
     fn parameters(&self) -> Value {
-        settings(self.0)
+        settings(self.settings)
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        let net = self.net.filter(|_| self.settings.detector == Detector::TransNet);
+        let named = net.map(TransNet::model).map(|m| format!("{} {}", m.name, m.digest));
+        named.into_iter().map(|named| ("detector".to_owned(), named)).collect()
     }
 
     fn begin<'a>(&'a self, film: &Film<'a>) -> Result<Begun<'a>> {
         if !film.has_video() {
             return Ok(Begun::Nothing(NO_PICTURES));
         }
-        let finder = self.0.finder(None)?;
-        Ok(Begun::Work(Box::new(Work { settings: self.0, finder })))
+        let finder = self.settings.finder(self.net)?;
+        Ok(Begun::Work(Box::new(Work { settings: self.settings, finder })))
     }
 }
 

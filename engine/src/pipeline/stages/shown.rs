@@ -3,13 +3,14 @@
 
 use super::NO_PICTURES;
 use super::features::NAME as FEATURES;
-use super::representatives::Pictures;
+use super::representatives::{Picture, look_at};
 use crate::embed::{Embedders, Seen};
 use crate::error::Result;
 use crate::library::catalogue::rows::{EmbeddingRow, FeatureRow, Owner, RowRef, Rows};
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
 use image::RgbImage;
 use image::imageops::FilterType;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -59,47 +60,62 @@ impl FilmStage for Shown<'_> {
         if !film.has_video() {
             return Ok(Begun::Nothing(NO_PICTURES));
         }
-        Ok(Begun::Work(Box::new(Work(self.0))))
+        Ok(Begun::Work(Box::new(Work(self))))
     }
 }
 
-struct Work<'a>(&'a Embedders);
+struct Work<'a>(&'a Shown<'a>);
 
 impl StageWork for Work<'_> {
     fn finish(self: Box<Self>, film: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
-        let pictures = Pictures::of(film)?;
-        let labeller = self.0.labeller()?;
-        let mut rows = Rows::default();
-        for batch in pictures.files().chunks(BATCH) {
-            let opened: Vec<RgbImage> =
-                batch.iter().map(|picture| picture.open(film)).collect::<Result<_>>()?;
+        let looked = look_at(film, self.0, BATCH, |opened| {
+            let labeller = self.0.0.labeller()?;
             let views: Vec<RgbImage> = opened.iter().map(coarse).collect();
             let views: Vec<&RgbImage> = opened.iter().chain(&views).collect();
             let mut seen = labeller.see(&views, LABELS_SEEN, &film.run.cancel)?;
             let coarse = seen.split_off(opened.len());
-            for ((picture, seen), coarse) in batch.iter().zip(seen).zip(coarse) {
-                let names = names(&seen, &coarse);
-                for frame in &picture.frames {
-                    let owner = Owner::Frame(RowRef::Known(frame.id));
-                    rows.features.extend(names.iter().map(|(name, value)| FeatureRow {
-                        owner,
-                        name: format!("label:{name}"),
-                        value: *value,
-                    }));
-                }
-                // One vector a picture: the same one again would only crowd an answer.
-                if let Some(first) = picture.frames.first() {
-                    rows.embeddings.push(EmbeddingRow {
-                        owner: Owner::Frame(RowRef::Known(first.id)),
-                        model: seen.embedding.model().as_str().to_owned(),
-                        kind: "image".to_owned(),
-                        vector: seen.embedding.vector().to_vec(),
-                    });
-                }
+            let both = seen.into_iter().zip(coarse);
+            Ok(both.map(|(seen, coarse)| Found::of(seen, &coarse)).collect())
+        })?;
+        let model = self.0.0.labels_id();
+        let mut rows = Rows::default();
+        let pictures = looked.pictures.len();
+        for Picture { frames, found } in looked.pictures {
+            for frame in &frames {
+                let owner = Owner::Frame(RowRef::Known(frame.id));
+                rows.features.extend(found.names.iter().map(|(name, value)| FeatureRow {
+                    owner,
+                    name: format!("label:{name}"),
+                    value: *value,
+                }));
+            }
+            // One vector a picture: the same one again would only crowd an answer.
+            if let (Some(first), Some(model)) = (frames.first(), &model) {
+                rows.embeddings.push(EmbeddingRow {
+                    owner: Owner::Frame(RowRef::Known(first.id)),
+                    model: model.as_str().to_owned(),
+                    kind: "image".to_owned(),
+                    vector: found.vector,
+                });
             }
         }
-        let summary = json!({ "pictures": pictures.files().len() });
-        Ok(Finished { rows, summary, ..Finished::default() })
+        let summary = json!({ "pictures": pictures });
+        Ok(Finished { rows, summary, then: looked.then, ..Finished::default() })
+    }
+}
+
+/// What is shown in a picture: names, likeliest first, with probabilities, and a vector.
+#[derive(Clone, Serialize, Deserialize)]
+struct Found {
+    names: Vec<(String, f64)>,
+    vector: Vec<f32>,
+}
+
+impl Found {
+    fn of(seen: Seen, coarse: &Seen) -> Self {
+        let names = names(&seen, coarse).into_iter();
+        let names = names.map(|(name, chance)| (name.to_owned(), chance)).collect();
+        Self { names, vector: seen.embedding.into_vector() }
     }
 }
 

@@ -111,13 +111,20 @@ impl Frozen {
     }
 }
 
-/// Writes all of `rows` as a frozen file; it appears whole, or not at all.
+/// Writes all of `rows` as a frozen file, with a graph if there are `graph_from` of them; it appears
+/// whole, or not at all.
 ///
 /// # Errors
 /// [`ErrorKind::Cancelled`]; I/O failures.
-pub(super) fn write(path: &Path, space: &Space, rows: &OwnedRows, cancel: &Cancel) -> Result<()> {
+pub(super) fn write(
+    path: &Path,
+    space: &Space,
+    rows: &OwnedRows,
+    graph_from: usize,
+    cancel: &Cancel,
+) -> Result<()> {
     let rows = rows.view();
-    let built = if rows.len() >= GRAPH_FROM { Some(build::build(rows, cancel)?) } else { None };
+    let built = if rows.len() >= graph_from { Some(build::build(rows, cancel)?) } else { None };
     let m = if built.is_some() { build::M } else { 0 };
     let Built { order, levels, lowest, upper, strays } = built.unwrap_or_else(|| Built {
         order: (0..rows.len() as u32).collect(),

@@ -61,6 +61,11 @@ pub(super) struct Tail {
 }
 
 impl VectorStore {
+    /// Whether a writer has ever been at work in `dir`.
+    pub fn is_begun(dir: &Path) -> bool {
+        dir.join(CURRENT).exists()
+    }
+
     /// Opens the vectors of `space` in `dir`. Reads the headers and the journal; the frozen part is
     /// only mapped, and [`Self::verify`] checks it whole.
     ///

