@@ -34,6 +34,7 @@ fn segment(at: i64, text: &str, language: &str) -> SegmentRow {
         span: Span { start: words[0].span.start, end: words[words.len() - 1].span.end },
         text: text.into(),
         language: language.into(),
+        language_probability: None,
         avg_logprob: -0.2,
         no_speech_prob: 0.0,
         doubt: None,
