@@ -11,7 +11,7 @@ use rushes::render::{self, Edit, How, PlanReport, RenderReport, Stretch, Target,
 use rushes::stills::PictureFormat;
 use rushes::text::plain;
 use rushes::time::Timestamp;
-use rushes::timeline::{self, Faults, Template, Timeline, Values};
+use rushes::timeline::{self, Draft, Faults, Template, Values};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -172,14 +172,14 @@ fn refuse(session: &Session, spec: &Path, faults: &Faults) -> anyhow::Result<Sta
 /// A spec as it was read.
 enum Read {
     Template(Template),
-    Edit(Box<Timeline>),
+    Edit(Box<Draft>),
 }
 
 fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
     let otio = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("otio"));
     if !otio {
-        return Ok(Template::parse(&text).map(Read::Template));
+        return Ok(Template::sketch(&text).map(Read::Template));
     }
     Ok(timeline::read_otio(&text).map(|(edit, notes)| {
         if !session.output.quiet {
@@ -187,7 +187,7 @@ fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
                 say(&format!("{}: {note}", plain(&path.to_string_lossy())));
             }
         }
-        Read::Edit(Box::new(edit))
+        Read::Edit(Box::new(edit.into()))
     }))
 }
 
@@ -221,9 +221,15 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
     for (i, (variant, edit)) in edits.into_iter().enumerate() {
         let job =
             Job { session, args, spec, variant: variant.as_deref(), shared: shared.as_deref() };
+        let is_faulty = !edit.faults().is_empty();
         match job.run(edit) {
             Ok(()) => status = status.and_success(),
             Err(error) => match error.downcast::<Error>() {
+                // Of the spec itself, so of every variant.
+                Ok(error) if is_faulty && Faults::of(&error).is_some() => {
+                    let faults = Faults::of(&error).cloned().unwrap_or_default();
+                    return refuse(session, spec, &faults);
+                }
                 Ok(error) => {
                     session.output.failure(&error)?;
                     status = status.and_failure(&error, i == 0 || status != Status::Ok);
@@ -242,7 +248,7 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-type Variants = Vec<(Option<String>, Timeline)>;
+type Variants = Vec<(Option<String>, Draft)>;
 
 fn edits(args: &RenderArgs, read: Read) -> Result<Variants, Faults> {
     let template = match read {
@@ -254,12 +260,12 @@ fn edits(args: &RenderArgs, read: Read) -> Result<Variants, Faults> {
         set.insert(name.clone(), template.value(name, value)?);
     }
     if !args.matrix {
-        return Ok(vec![(None, template.fill(&set)?)]);
+        return Ok(vec![(None, template.draft(&set))]);
     }
     template
         .variants(&set)?
         .into_iter()
-        .map(|variant| Ok((Some(variant.name), template.fill(&variant.values)?)))
+        .map(|variant| Ok((Some(variant.name), template.draft(&variant.values))))
         .collect()
 }
 
@@ -273,18 +279,18 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, edit: Timeline) -> anyhow::Result<()> {
+    fn run(&self, draft: Draft) -> anyhow::Result<()> {
         let (session, args) = (self.session, self.args);
         let folder = self.spec.parent().unwrap_or(Path::new(""));
         if args.export == Some(Export::Json) {
-            let text = serde_json::to_string_pretty(&edit.to_json())?;
-            return self.text(&text);
+            let edit = draft.whole().map_err(Error::from)?;
+            return self.text(&serde_json::to_string_pretty(&edit.to_json())?);
         }
-        let outputs = edit.outputs.clone();
         let (limits, cancel) = (&session.run.limits, &session.run.cancel);
         let fonts = super::models::fonts(args.models_dir.as_deref())?;
-        let mut edit = Edit::open_with_fonts(edit, folder, fonts, limits, cancel)
+        let mut edit = Edit::of_draft(draft, folder, fonts, limits, cancel)
             .map_err(|e| e.input(self.spec))?;
+        let outputs = edit.timeline().outputs.clone();
         if args.preview {
             edit = edit.preview(360).map_err(|e| e.input(self.spec))?;
         }

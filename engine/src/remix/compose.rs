@@ -7,7 +7,7 @@ use crate::library::{Catalogue, Library};
 use crate::search::{Hit, Reason};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{
-    Asset, Canvas, CaptionSpec, Fit, Outline, Output, Rate, Rgb, Safe, Size, Sound, TextLook,
+    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Rate, Rgb, Safe, Size, Sound, TextLook,
     Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
 };
 use serde::Serialize;
@@ -189,8 +189,7 @@ impl Films<'_> {
 
 /// How long a film's pictures last, by what was probed: sound may go on a little behind them.
 fn length(info: &Value) -> Option<Timestamp> {
-    let mut streams = info["streams"].as_array()?.iter();
-    let video = streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true)?;
+    let video = pictures(info)?;
     let time = |name: &str| video[name]["exact"].as_str()?.parse::<Timestamp>().ok();
     Some(time("start").unwrap_or(Timestamp::ZERO).plus(time("duration")?))
 }
@@ -290,6 +289,11 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
     let canvas = canvas(&films.know(choices[0].media)?.info, rules.size);
     let upright = canvas.size.height > canvas.size.width;
     for choice in choices {
+        let focus = is_narrower(canvas.size, &films.know(choice.media)?.info).then(|| Focus {
+            x: Animated::Still(0.5),
+            y: Animated::Still(0.5),
+            follow: Some(true),
+        });
         let name = match names.get(&choice.media) {
             Some(name) => name.clone(),
             None => {
@@ -309,6 +313,7 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
             from: Some(choice.span.start.into()),
             to: Some(choice.span.end.into()),
             fit: Some(Fit::Cover),
+            focus,
             note: Some(json!(choice)),
             ..VideoItem::blank()
         });
@@ -379,17 +384,30 @@ fn caption(file: String, asset: &str, upright: bool) -> CaptionSpec {
     }
 }
 
+/// Whether a canvas shows less of a film's width than there is, so that somebody has to choose.
+fn is_narrower(canvas: Size, info: &Value) -> bool {
+    own_size(info).is_some_and(|(width, height)| {
+        u64::from(canvas.width) * u64::from(height) < u64::from(canvas.height) * u64::from(width)
+    })
+}
+
+/// A film's pictures.
+fn pictures(info: &Value) -> Option<&Value> {
+    let mut streams = info["streams"].as_array()?.iter();
+    streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true)
+}
+
+/// Width and height as shown.
+fn own_size(info: &Value) -> Option<(u32, u32)> {
+    let side = |name: &str| u32::try_from(pictures(info)?[name].as_u64()?).ok();
+    side("display_width").zip(side("display_height"))
+}
+
 /// Of the wanted size, else of the film's; at the film's rate where it is known.
 fn canvas(info: &Value, size: Option<Size>) -> Canvas {
-    let mut streams = info["streams"].as_array().into_iter().flatten();
-    let video = streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true);
-    let rate = video.and_then(|video| Rate::parse(video["frame_rate"].as_str()?));
-    let side = |name: &str| {
-        let side = video.and_then(|video| video[name].as_u64())?;
-        Some((u32::try_from(side).ok()? & !1).clamp(16, 16_384))
-    };
-    let own = side("display_width").zip(side("display_height"));
-    let own = own.map(|(width, height)| Size { width, height });
+    let rate = pictures(info).and_then(|video| Rate::parse(video["frame_rate"].as_str()?));
+    let even = |side: u32| (side & !1).clamp(16, 16_384);
+    let own = own_size(info).map(|(width, height)| Size { width: even(width), height: even(height) });
     Canvas {
         size: size.or(own).unwrap_or(Size { width: 1920, height: 1080 }),
         rate: rate.unwrap_or(Rate::PAL),

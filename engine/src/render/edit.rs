@@ -20,7 +20,7 @@ use crate::library::{StagedFile, refuse_same_file};
 use crate::limits::Limits;
 use crate::media::{FilmEncoder, FilmHeader, PlanarRef, libraries, planar_to_rgb};
 use crate::time::Timestamp;
-use crate::timeline::{Faults, Layout, Size, Timeline};
+use crate::timeline::{Draft, Faults, Layout, Size, Timeline};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Raised when the same edit gives other pictures.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Speeds at which sound keeps its pitch, in millionths.
 const SOUND_SPEEDS: std::ops::RangeInclusive<u32> = 250_000..=4_000_000;
@@ -127,19 +127,47 @@ impl Edit {
         limits: &Limits,
         cancel: &Cancel,
     ) -> Result<Self> {
+        Self::of_draft(timeline.into(), folder, shelf, limits, cancel)
+    }
+
+    /// As [`Edit::open_with_fonts`], of an edit that may have faults already: they are told together
+    /// with those of its files, of its place on the clock, of its texts and of its colour tables.
+    ///
+    /// # Errors
+    /// As [`Edit::open`]; [`Faults::of`] gives them one by one.
+    pub fn of_draft(
+        mut draft: Draft,
+        folder: &Path,
+        shelf: FontShelf,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let Some(timeline) = draft.timeline().cloned() else {
+            return Err(draft.faults().clone().into());
+        };
         let (sources, facts) = assets::look(&timeline, folder, limits, cancel)?;
-        let mut layout = timeline.layout(&facts)?;
-        Self::check(&layout)?;
-        super::follow::settle(&mut layout, &timeline, &sources, limits, cancel)?;
+        let (mut layout, faults) = timeline.lay_out(&facts);
+        draft.add_laid(faults);
+        draft.add(Self::check(&layout));
         let tags = super::scene::tags(&timeline);
-        let inks = Inks::new(&timeline, &layout, (folder, &shelf), tags);
-        let (inks, looks) = match (inks, Looks::new(&layout, folder)) {
+        let inks = if draft.has_canvas() {
+            Inks::new(&timeline, &layout, (folder, &shelf), tags)
+        } else {
+            // Whether a text fits cannot be told.
+            Ok(Inks::default())
+        };
+        let looks = Looks::new(&timeline, folder);
+        let (inks, looks) = match (inks, looks) {
             (Ok(inks), Ok(looks)) => (inks, looks),
             (inks, looks) => {
-                let told = [inks.err(), looks.err()].into_iter().flatten();
-                return Err(Faults(told.flat_map(|faults| faults.0).collect()).into());
+                for faults in [inks.err(), looks.err()].into_iter().flatten() {
+                    draft.add(faults);
+                }
+                return Err(draft.faults().clone().into());
             }
         };
+        let timeline = draft.whole()?;
+        super::follow::settle(&mut layout, &timeline, &sources, limits, cancel)?;
         let fonts = timeline.fonts.iter().map(|font| assets::identity(&folder.join(font)));
         let fonts = fonts.collect::<Result<_>>()?;
         Ok(Self {
@@ -183,7 +211,7 @@ impl Edit {
     }
 
     /// What this engine cannot do yet is said before the first frame.
-    fn check(layout: &Layout) -> Result<()> {
+    fn check(layout: &Layout) -> Faults {
         let mut faults = Faults::default();
         for sound in &layout.sound {
             if !SOUND_SPEEDS.contains(&sound.speed) {
@@ -193,7 +221,7 @@ impl Edit {
                 );
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+        faults
     }
 
     /// How many segments are worked on at once. Default: one per core.

@@ -51,7 +51,7 @@ impl Inks {
     ) -> std::result::Result<Self, Faults> {
         let mut faults = Faults::default();
         let mut inks = Self::default();
-        let titles = || layout.video.iter().flatten().filter(|clip| clip.shown == Shown::Title);
+        let titles = || timeline.items().filter_map(|(at, item)| Some((at, item.title.as_ref()?)));
         if titles().next().is_none() && timeline.captions.is_empty() {
             return Ok(inks);
         }
@@ -63,17 +63,16 @@ impl Inks {
         }
         let size = timeline.canvas.size;
         let canvas = (size.width, size.height);
-        for clip in titles() {
-            let Some(title) = &clip.item.title else { continue };
+        for (at, title) in titles() {
             let style = style(title.look.as_ref(), canvas);
             let anchor = Anchor(title.x.unwrap_or(0.5), title.y.unwrap_or(0.5));
             let block =
                 TextBlock::new(&mut fonts, &title.text, &style, canvas, safe(title.safe), anchor);
             match block.and_then(|block| block.ink(tags)) {
                 Ok(ink) => {
-                    inks.titles.insert(clip.pointer.clone(), ink.map(Arc::new));
+                    inks.titles.insert(at, ink.map(Arc::new));
                 }
-                Err(error) => faults.add(format!("{}/title", clip.pointer), error.to_string()),
+                Err(error) => faults.add(format!("{at}/title"), error.to_string()),
             }
         }
         for (i, spec) in timeline.captions.iter().enumerate() {

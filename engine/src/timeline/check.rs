@@ -174,6 +174,7 @@ impl VideoItem {
                     ("to", self.to.is_some()),
                     ("speed", self.speed.is_some()),
                     ("reverse", self.reverse.is_some()),
+                    ("blend", self.blend.is_some()),
                     ("freeze", self.freeze.is_some()),
                 ] {
                     if given {

@@ -651,6 +651,7 @@ impl VideoItem {
             after: None,
             speed: None,
             reverse: None,
+            blend: None,
             freeze: None,
             fit: None,
             focus: None,

@@ -258,6 +258,9 @@ spec_struct! {
         speed: Option<f64>,
         /// Whether the asset runs backwards.
         reverse: Option<bool>,
+        /// Whether at another speed a frame is all pictures that it stands for, blended; otherwise it
+        /// is the one shown when it begins.
+        blend: Option<bool>,
         /// Shows only the frame at `from`, for `length`.
         freeze: Option<bool>,
         /// How it is put on the canvas; `contain` if not said.
