@@ -37,7 +37,14 @@ impl Bar {
             if let Some(share) = progress.fraction() {
                 bar.set_position((share * 1000.0) as u64);
             }
-            bar.set_message(progress.to_string());
+            let seconds = bar.elapsed().as_secs_f64();
+            let pace = match progress.frames {
+                frames if frames > 0 && seconds > 0.5 => {
+                    format!(", {:.0} fps", frames as f64 / seconds)
+                }
+                _ => String::new(),
+            };
+            bar.set_message(format!("{progress}{pace}"));
         })
     }
 }

@@ -11,7 +11,7 @@ use rushes::render::{self, Edit, How, PlanReport, RenderReport, Stretch, Target,
 use rushes::stills::PictureFormat;
 use rushes::text::plain;
 use rushes::time::Timestamp;
-use rushes::timeline::{self, Draft, Faults, Template, Values};
+use rushes::timeline::{self, Draft, Faults, Preset, Template, Values};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,9 @@ pub struct RenderArgs {
     /// Render every variant of the spec's matrix
     #[arg(long)]
     pub matrix: bool,
+    /// Make it for a destination: vertical-short, square, 1080p, 4k
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    pub preset: Option<String>,
     /// Tell what would be copied, found or encoded, and why, without doing it
     #[arg(long, conflicts_with_all = ["frame", "export"])]
     pub plan: bool,
@@ -114,6 +117,12 @@ pub struct VerifyArgs {
     /// Only compare with what was written; do not look at pictures and sound
     #[arg(long)]
     pub quick: bool,
+}
+
+/// The name of a destination.
+pub fn preset(text: &str) -> Result<String, String> {
+    let named = Preset::named(text, "").map(|_| text.to_owned());
+    named.map_err(|faults| faults.0.into_iter().map(|fault| fault.message).collect())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -251,10 +260,14 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
 type Variants = Vec<(Option<String>, Draft)>;
 
 fn edits(args: &RenderArgs, read: Read) -> Result<Variants, Faults> {
-    let template = match read {
-        Read::Edit(edit) => return Ok(vec![(None, *edit)]),
-        Read::Template(template) => template,
+    let mut template = match (read, &args.preset) {
+        (Read::Edit(edit), None) => return Ok(vec![(None, *edit)]),
+        (Read::Edit(edit), Some(_)) => Template::from_tree(edit.whole()?.to_json())?,
+        (Read::Template(template), _) => template,
     };
+    if let Some(name) = &args.preset {
+        template.preset(name)?;
+    }
     let mut set = Values::new();
     for (name, value) in &args.vars {
         set.insert(name.clone(), template.value(name, value)?);

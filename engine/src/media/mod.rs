@@ -51,7 +51,8 @@ pub use colour::{Colour, Matrix};
 pub use cursor::FilmCursor;
 pub use encode::SoundCodec;
 pub use film_encode::{
-    FilmCodec, FilmColour, FilmEncoder, FilmEncoding, FilmHeader, FilmPacket, FitH264, Quality,
+    FilmCodec, FilmColour, FilmEncoder, FilmEncoding, FilmHeader, FilmPacket, FitH264, Pass,
+    Quality, RateLimit,
 };
 pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, SoundPacket};
 pub use frame::VideoFrame;

@@ -7,7 +7,7 @@ use crate::library::{Catalogue, Library};
 use crate::search::{Hit, Reason};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{
-    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Rate, Rgb, Safe, Size, Sound, TextLook,
+    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Preset, Rate, Rgb, Safe, Size, Sound, TextLook,
     Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
 };
 use serde::Serialize;
@@ -93,6 +93,8 @@ pub struct Rules {
     pub order: Order,
     /// The canvas's size; that of the first film if absent.
     pub size: Option<Size>,
+    /// The destination that it is for, which says the size too.
+    pub preset: Option<String>,
     /// Whether what is said is written, the word that is being said lit up.
     pub captions: bool,
 }
@@ -286,7 +288,9 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
     let mut names: HashMap<i64, String> = HashMap::new();
     let mut captions = Vec::new();
     let mut items = Vec::new();
-    let canvas = canvas(&films.know(choices[0].media)?.info, rules.size);
+    let preset = rules.preset.as_deref().map(|name| Preset::named(name, "")).transpose()?;
+    let size = preset.as_ref().map(|preset| preset.size).or(rules.size);
+    let canvas = canvas(&films.know(choices[0].media)?.info, size);
     let upright = canvas.size.height > canvas.size.width;
     for choice in choices {
         let focus = is_narrower(canvas.size, &films.know(choice.media)?.info).then(|| Focus {
@@ -318,6 +322,18 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
             ..VideoItem::blank()
         });
     }
+    let output = match &rules.preset {
+        Some(_) => Output { preset: rules.preset.clone(), ..Output::default() },
+        None => Output {
+            video: Some(VideoSettings {
+                crf: Some(20.0),
+                preset: Some("fast".into()),
+                ..VideoSettings::default()
+            }),
+            ..Output::default()
+        },
+    };
+    let loud = preset.and_then(|preset| preset.sound);
     Ok(Timeline {
         rushes: VERSION,
         name: None,
@@ -327,23 +343,10 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
         assets,
         video: vec![VideoTrack { name: None, items }],
         audio: Vec::new(),
-        sound: Some(Sound { loudness: Some(-16.0), true_peak: None }),
+        sound: loud.or(Some(Sound { loudness: Some(-16.0), true_peak: None })),
         captions,
         fonts: Vec::new(),
-        outputs: vec![Output {
-            file: None,
-            container: None,
-            video: Some(VideoSettings {
-                codec: None,
-                crf: Some(20.0),
-                bitrate: None,
-                preset: Some("fast".into()),
-                gop: None,
-                depth: None,
-            }),
-            audio: None,
-            copy: None,
-        }],
+        outputs: vec![output],
     })
 }
 

@@ -116,6 +116,19 @@ impl Inks {
         self.tracks.iter().any(|track| track.drawn.state(time).is_some())
     }
 
+    /// When something is said in `asset` by the captions that belong to it or to the programme, on the
+    /// canvas's clock: words where they have times, else captions. `None` without such captions.
+    pub fn said(&self, asset: &str) -> Option<Vec<(Timestamp, Timestamp)>> {
+        let own = |track: &&Track| track.spec.asset.as_deref().is_none_or(|own| own == asset);
+        let mut tracks = self.tracks.iter().filter(own).peekable();
+        tracks.peek()?;
+        let spans = tracks.flat_map(|track| &track.captions).flat_map(|caption| {
+            let words: Vec<_> = caption.words.iter().filter_map(|word| word.span).collect();
+            if words.is_empty() { vec![(caption.start, caption.end)] } else { words }
+        });
+        Some(spans.collect())
+    }
+
     /// The nearer end of a caption that is shown at `time` and was before: where a cut through it
     /// would rather be, so that a change of the caption concerns one side only.
     pub fn better_seam(&self, time: Timestamp) -> Option<Timestamp> {

@@ -4,6 +4,7 @@ use super::assets::Sources;
 use super::manifest::Piece;
 use super::parts::{Coded, Packets, Part};
 use super::plan::{How, Plan};
+use super::target::OutputFormat;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
@@ -56,7 +57,10 @@ impl Joining<'_> {
             }
             None => None,
         };
-        let writer = FilmWriter::create(file, plan.target.format, &track, sound)?;
+        let OutputFormat::Film(format) = plan.target.format else {
+            return Err(internal("an animation is not joined"));
+        };
+        let writer = FilmWriter::create(file, format, &track, sound)?;
         let mut out = Out {
             writer,
             base: encoding.base,

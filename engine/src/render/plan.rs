@@ -7,6 +7,7 @@
 use super::assets::{Source, Sources};
 use super::inks::Inks;
 use super::target::Target;
+use super::twice::Share;
 use crate::control::Cancel;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -14,7 +15,7 @@ use crate::media::{FilmCodec, FilmColour, FitH264, Matrix, ParameterSets, Scan, 
 use crate::time::{Rounding, Span};
 use crate::timeline::{Clip, Layout, Rate, Shown, Timeline};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// About the longest segment that is encoded at once, in seconds: what an edited caption costs.
 /// Two thirds more where a seam gives way to a caption.
@@ -66,6 +67,8 @@ pub(super) struct Plan {
     pub ticks: BTreeMap<i64, Vec<i64>>,
     /// Pictures that a decoder of what is copied holds back.
     pub reorder: usize,
+    /// What segments are given of the bits, by key, once they were divided.
+    pub shares: HashMap<String, Share>,
 }
 
 impl Plan {
@@ -106,6 +109,7 @@ impl<'a> Planning<'a> {
             sets: None,
             ticks: BTreeMap::new(),
             reorder: 0,
+            shares: HashMap::new(),
         };
         let stretches = self.stretches();
         let mut runs = Vec::new();

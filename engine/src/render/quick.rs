@@ -55,12 +55,9 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
         });
     }
     let video = VideoSettings {
-        codec: None,
         crf: Some(18.0),
-        bitrate: None,
         preset: Some("fast".into()),
-        gop: None,
-        depth: None,
+        ..VideoSettings::default()
     };
     Ok(Timeline {
         rushes: VERSION,
@@ -74,13 +71,7 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
         sound: None,
         captions: Vec::new(),
         fonts: Vec::new(),
-        outputs: vec![Output {
-            file: None,
-            container: None,
-            video: Some(video),
-            audio: None,
-            copy: None,
-        }],
+        outputs: vec![Output { video: Some(video), ..Output::default() }],
     })
 }
 

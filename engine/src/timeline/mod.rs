@@ -10,6 +10,7 @@ mod edl;
 mod fault;
 mod layout;
 mod otio;
+mod preset;
 mod reader;
 mod spec;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use fault::{Fault, Faults};
 pub(crate) use layout::NORMAL_SPEED;
 pub use layout::{AssetFacts, Clip, Facts, Layout, Shown, SoundClip, Wipe};
 pub use otio::{read_otio, write_otio};
+pub use preset::Preset;
 pub use spec::*;
 pub use value::{Animated, Ease, Keyframe, Rate, Rgb, Size, Time};
 pub use variables::{Values, Variant};
@@ -89,6 +91,17 @@ impl Template {
         }
         let (variables, matrix) = (variables.unwrap_or_default(), matrix.unwrap_or_default());
         Ok(Self { tree, variables, matrix, faults })
+    }
+
+    /// Has the edit made for the preset of this name: its canvas has the preset's size, its outputs are
+    /// coded as the preset says, and it is as loud unless it says otherwise.
+    ///
+    /// # Errors
+    /// If there is no such preset.
+    pub fn preset(&mut self, name: &str) -> Result<(), Faults> {
+        let preset = Preset::named(name, "")?;
+        preset.apply(name, &mut self.tree);
+        Ok(())
     }
 
     /// The variables that may be set.

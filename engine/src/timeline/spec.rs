@@ -508,7 +508,8 @@ spec_struct! {
         items: Vec<AudioItem>,
         /// How much louder the track is, in decibels.
         gain_db: Option<f64>,
-        /// Whether the track gives way while the items of video tracks are heard.
+        /// Whether the track gives way while somebody speaks in the items of video tracks: by their
+        /// captions' times, or all the time that an item without captions is heard.
         duck: Option<Duck>,
     }
 }
@@ -555,6 +556,7 @@ spec_struct! {
 
 spec_struct! {
     /// What is done to the whole sound.
+    #[derive(Default)]
     Sound {
         /// Its loudness in LUFS (EBU R128), e.g. -16; as it comes if not said.
         loudness: Option<f64>,
@@ -574,6 +576,10 @@ spec_words! {
         Mkv = "mkv",
         /// WebM.
         Webm = "webm",
+        /// An animated GIF of 256 colours a frame, without sound.
+        Gif = "gif",
+        /// An animated WebP, without sound.
+        Webp = "webp",
     }
 }
 
@@ -607,6 +613,7 @@ spec_words! {
 
 spec_struct! {
     /// How pictures are coded.
+    #[derive(Default)]
     VideoSettings {
         /// The codec; by the container if not said.
         codec: Option<VideoCodec>,
@@ -615,6 +622,13 @@ spec_struct! {
         crf: Option<f64>,
         /// Mean bits a second, e.g. 5000000, instead of `crf`.
         bitrate: Option<u32>,
+        /// 2 looks at everything first and divides the bits of `bitrate` by what needs them (H.264
+        /// only); 1 if not said.
+        passes: Option<u32>,
+        /// Most bits a second, over what `bufsize` holds.
+        maxrate: Option<u32>,
+        /// Bits of the buffer that `maxrate` fills; two seconds of it if not said.
+        bufsize: Option<u32>,
         /// The encoder's effort: x264's and x265's names, or 0 to 13 for AV1, 0 to 8 for VP9.
         preset: Option<String>,
         /// Most frames from one keyframe to the next.
@@ -626,6 +640,7 @@ spec_struct! {
 
 spec_struct! {
     /// How sound is coded.
+    #[derive(Default)]
     AudioSettings {
         /// The codec; by the container if not said.
         codec: Option<AudioCodec>,
@@ -636,7 +651,11 @@ spec_struct! {
 
 spec_struct! {
     /// A file to make.
+    #[derive(Default)]
     Output {
+        /// A destination (`vertical-short`, `square`, `1080p`, `4k`): what is not said here is as it
+        /// has it. The canvas must have its size.
+        preset: Option<String>,
         /// Its name, relative to the spec's folder; `-o` goes before it.
         file: Option<String>,
         /// Its container; by the file's extension if not said.
