@@ -48,6 +48,9 @@ pub struct RenderArgs {
     /// Segments worked on at once [default: one per core]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Memory that it may take, about, e.g. 1G: fewer segments are worked on at once
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub mem: Option<u64>,
     /// Keep finished segments in this folder, so that a changed edit renders only what changed
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -117,6 +120,10 @@ pub struct VerifyArgs {
     /// Only compare with what was written; do not look at pictures and sound
     #[arg(long)]
     pub quick: bool,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    rushes::device::parse_bytes(text).ok_or_else(|| "write a size like 800M or 1G".to_owned())
 }
 
 /// The name of a destination.
@@ -309,6 +316,9 @@ impl Job<'_> {
         }
         edit = edit.jobs(jobs(session, args.jobs));
         edit = edit.force(session.run.force);
+        if let Some(bytes) = args.mem {
+            edit = edit.memory(bytes);
+        }
         if let Some(cache) = args.cache.as_deref().or(self.shared) {
             edit = edit.cache(cache, 32 << 30);
         }
@@ -434,6 +444,17 @@ fn planned(
         report.encoded,
         report.megapixels
     );
+    if report.encoded > 0 {
+        let by = if report.pace.measured { "as the last time" } else { "by a table" };
+        let each = report.memory.each >> 20;
+        text += &format!(
+            "\n  about {:.0} s with {} jobs, {:.0} CPU-s ({by}); {} MB and {each} MB a job",
+            report.seconds.ceil(),
+            report.jobs,
+            report.cpu_seconds.ceil(),
+            report.memory.base >> 20
+        );
+    }
     for planned in &report.segments {
         let segment = &planned.segment;
         let what = match &segment.how {

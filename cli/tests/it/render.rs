@@ -243,11 +243,14 @@ fn all_that_is_wrong_with_a_spec_is_told_together() {
     let told: Vec<_> =
         ran.json().iter().map(|line| line["pointer"].as_str().unwrap().to_owned()).collect();
     let item = "/video/0/items/0";
+    // Its shape, its meaning and its files.
     let wanted = [
         "/canvas/size",
         &format!("{item}/from"),
         &format!("{item}/too"),
         "/video/0/items/1/colour",
+        &format!("{item}/asset"),
+        "/assets/a",
     ];
     assert_eq!(told, wanted);
     for pointer in wanted {

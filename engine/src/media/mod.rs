@@ -42,6 +42,7 @@ mod select;
 mod sequence;
 mod small;
 mod sound;
+mod sound_copy;
 mod source;
 
 pub use avc::ParameterSets;
@@ -71,4 +72,5 @@ pub use reading::{FrameSink, GroupJudge, Picked, Reading};
 pub use report::{Notice, ReadReport, SoundReport};
 pub use select::{FramePolicy, Precision};
 pub use small::{SMALL_HEIGHT, SMALL_WIDTH, SmallPicture};
+pub use sound_copy::{copy_sound, copyable_sound};
 pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};

@@ -443,7 +443,7 @@ impl Edit {
     pub fn render(&self, target: &Target, output: &Path) -> Result<RenderReport> {
         self.refuse(output)?;
         let heard = self.heard();
-        let sound = (!heard.is_silent()).then(|| heard.key(target.sound, target.sound_rate));
+        let sound = (!heard.is_silent()).then(|| heard.key(target)).transpose()?;
         let key = self.keys().of_output(target, sound.as_deref());
         if !self.force
             && let Some(made) = again::current(output, &key, &self.limits, &self.cancel)?
@@ -540,7 +540,7 @@ impl Edit {
         &self,
         format: AnimationFormat,
         key: String,
-        mut staged: StagedFile,
+        staged: StagedFile,
         output: &Path,
     ) -> Result<RenderReport> {
         let rate = self.timeline.canvas.rate;

@@ -13,7 +13,11 @@ use super::sound::{
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
-use crate::media::{Channels, FilmSound, SoundCodec, SoundCursor, SoundFormat, SoundShape};
+use super::target::{OutputFormat, Target};
+use crate::media::{
+    Channels, FilmFormat, FilmSound, SoundCodec, SoundCursor, SoundFormat, SoundPacket, SoundShape,
+    copy_sound, copyable_sound,
+};
 use crate::time::{Rounding, TimeBase, Timestamp};
 use crate::timeline::{Layout, NORMAL_SPEED, SoundClip, Timeline};
 use serde_json::json;
@@ -50,8 +54,48 @@ impl Heard<'_> {
         self.layout.sound.is_empty()
     }
 
+    /// Where one sound begins or ends without a fade, in rising order.
+    pub fn seams(&self) -> Vec<u64> {
+        let clips = self.layout.sound.iter();
+        let ends = clips.flat_map(|clip| {
+            [(clip.start, clip.fade_in), (clip.end, clip.fade_out)]
+        });
+        let inside = ends.filter(|(at, fade)| *fade == 0 && *at > 0 && *at < self.layout.samples);
+        let mut seams: Vec<u64> = inside.map(|(at, _)| at).collect();
+        seams.sort_unstable();
+        seams.dedup();
+        seams
+    }
+
+    /// The one sound that is heard, if nothing at all is done to it and the target takes it as it was
+    /// coded: then its packets can be copied.
+    fn untouched(&self, target: &Target) -> Result<Option<&SoundClip>> {
+        let [clip] = self.layout.sound.as_slice() else { return Ok(None) };
+        let as_it_is = clip.start == 0
+            && clip.end >= self.layout.samples
+            && clip.speed == NORMAL_SPEED
+            && clip.gain_db.is_always(0.0)
+            && (clip.fade_in, clip.fade_out, clip.track) == (0, 0, None)
+            && self.timeline.sound.is_none();
+        let wanted = target.copy
+            && target.sound == SoundCodec::Aac
+            && target.sound_rate.is_none()
+            && matches!(target.format, OutputFormat::Film(FilmFormat::Mp4 | FilmFormat::Mov));
+        let Some(source) = self.sources.get(&clip.asset).filter(|_| as_it_is && wanted) else {
+            return Ok(None);
+        };
+        let header = copyable_sound(&source.path, self.limits, self.cancel)?;
+        Ok(header.map(|_| clip))
+    }
+
     /// Stands for everything that decides the encoded sound.
-    pub fn key(&self, codec: SoundCodec, bit_rate: Option<u32>) -> String {
+    pub fn key(&self, target: &Target) -> Result<String> {
+        if let Some(clip) = self.untouched(target)? {
+            let source = self.sources.get(&clip.asset).map(|source| &source.identity);
+            let all = json!([VERSION, "copied", source, clip.from, self.layout.samples]);
+            return Ok(blake3::hash(all.to_string().as_bytes()).to_hex().to_string());
+        }
+        let (codec, bit_rate) = (target.sound, target.sound_rate);
         let clips: Vec<_> = self
             .layout
             .sound
@@ -74,17 +118,40 @@ impl Heard<'_> {
             "sound": self.timeline.sound, "codec": codec, "rate": bit_rate,
             "frames": self.timeline.canvas.rate,
         });
-        blake3::hash(all.to_string().as_bytes()).to_hex().to_string()
+        Ok(blake3::hash(all.to_string().as_bytes()).to_hex().to_string())
     }
 
-    /// Mixes and encodes the sound into `store`.
+    /// Copies packets into `store`; nothing where that cannot be done after all.
+    fn copy(&self, store: &Store, key: &str, clip: &SoundClip) -> Result<Option<Part>> {
+        let Some(source) = self.sources.get(&clip.asset) else { return Ok(None) };
+        let length = i64::try_from(self.layout.samples).unwrap_or(i64::MAX);
+        let to = clip.from.plus(Timestamp::new(length, TimeBase::per_second(RATE)));
+        let mut writer = store.write(key)?;
+        let mut take = |p: SoundPacket| writer.packet(p.pts, p.duration, true, &p.data);
+        let span = (clip.from, to);
+        match copy_sound(&source.path, span, self.limits, self.cancel, &mut take) {
+            Ok(header) => {
+                let footer = Footer { sound: Some(header), ..Footer::default() };
+                writer.finish(footer).map(Some)
+            }
+            Err(error) if error.kind() == ErrorKind::Input => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies, or mixes and encodes the sound into `store`.
     pub fn encode(
         &self,
         store: &Store,
         key: &str,
-        codec: SoundCodec,
-        bit_rate: Option<u32>,
+        target: &Target,
     ) -> Result<Part> {
+        if let Some(clip) = self.untouched(target)?
+            && let Some(part) = self.copy(store, key, clip)?
+        {
+            return Ok(part);
+        }
+        let (codec, bit_rate) = (target.sound, target.sound_rate);
         let mut encoder = FilmSound::open(codec, SHAPE, bit_rate)?;
         let mut writer = store.write(key)?;
         let header = encoder.header().clone();

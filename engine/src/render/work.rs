@@ -132,10 +132,10 @@ impl<'a> Work<'a> {
             if !heard.is_silent() {
                 // On the caller's thread: it costs a few hundredths of what pictures do.
                 sound = self.catch(|| {
-                    let key = heard.key(target.sound, target.sound_rate);
+                    let key = heard.key(target)?;
                     match self.store.find(&key) {
                         Some(part) => Ok(part),
-                        None => heard.encode(self.store, &key, target.sound, target.sound_rate),
+                        None => heard.encode(self.store, &key, target),
                     }
                 });
             }

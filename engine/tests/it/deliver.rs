@@ -1,0 +1,420 @@
+//! What comes out of a render besides the right pictures: destinations, animations, rates of bits,
+//! memory, colour, sound, and what a check finds.
+
+use crate::support::{arg, output};
+use rushes::Timestamp;
+use rushes::control::Cancel;
+use rushes::limits::Limits;
+use rushes::render::{Edit, Manifest, Oddity, Target, VerifyReport, verify};
+use rushes::timeline::{Template, Timeline, Values};
+use rushes_fixtures::{self as fixtures, Variant, numbered, read_number};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+fn spec(film: &Path, items: &str, more: &str) -> String {
+    format!(
+        "{{ rushes: 1, canvas: {{ size: '320x180', rate: 25, colour: 'bt601' }},
+            assets: {{ a: {{ file: '{}' }} }}, video: [{{ items: [{items}] }}], {more} }}",
+        film.display()
+    )
+}
+
+fn open(spec: &str) -> Edit {
+    let timeline = Timeline::parse(spec).unwrap_or_else(|faults| panic!("{faults}\n{spec}"));
+    Edit::open(timeline, Path::new("/"), &Limits::default(), &Cancel::new())
+        .unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn target(edit: &Edit, file: &Path) -> Target {
+    Target::new(&edit.timeline().canvas, edit.timeline().outputs.first(), file).unwrap()
+}
+
+fn render(spec: &str, file: &Path) -> Edit {
+    let edit = open(spec);
+    edit.render(&target(&edit, file), file).unwrap_or_else(|e| panic!("{e}"));
+    edit
+}
+
+fn checked(file: &Path) -> VerifyReport {
+    verify(file, true, &Limits::default(), &Cancel::new()).unwrap()
+}
+
+fn probed(file: &Path, entries: &str) -> String {
+    let args = ["-v", "error", "-select_streams", "v", "-show_entries", entries, "-of"];
+    let said = output("ffprobe", &[&args[..], &["default=nw=1:nk=1", arg(file)]].concat());
+    String::from_utf8(said).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A film of grey frames, frame n of luma 16 + 4 n.
+fn ramp(dir: &Path) -> PathBuf {
+    let path = dir.join("ramp.mp4");
+    let source = "color=black:s=320x180:r=25:d=2,geq=lum='16+4*N':cb=128:cr=128";
+    let coding = ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p", "-colorspace", "smpte170m"];
+    let args = ["-v", "error", "-f", "lavfi", "-i", source];
+    output("ffmpeg", &[&args[..], &coding, &["-y", arg(&path)]].concat());
+    path
+}
+
+#[test]
+fn a_frame_at_another_speed_blends_what_it_stands_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = ramp(dir.path());
+    // As shown: (luma - 16) * 255 / 219.
+    let shown = |edit: &Edit, n: i64| {
+        let picture = edit.frame(Timestamp::from_millis(n * 40 + 1)).unwrap();
+        f64::from(picture.get_pixel(160, 90).0[0]) * 219.0 / 255.0 / 4.0
+    };
+    let at = |item: &str| {
+        let edit = open(&spec(&film, &format!("{{ asset: 'a', {item} }}"), ""));
+        (0..8).map(|n| shown(&edit, n)).collect::<Vec<_>>()
+    };
+    let near = |found: &[f64], wanted: &[f64], what: &str| {
+        let far = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(far < 0.3, "{what}: {found:?} {wanted:?}");
+    };
+    let course = |first: f64, step: f64| (0..8).map(|n| first + step * n as f64).collect::<Vec<_>>();
+    near(&at("from: '4f', speed: 2"), &course(4.0, 2.0), "twice as fast");
+    // Frames 4 and 5, then 6 and 7, are halfway between them.
+    near(&at("from: '4f', speed: 2, blend: true"), &course(4.5, 2.0), "twice as fast, blended");
+    near(&at("from: '4f', speed: 3, blend: true"), &course(5.0, 3.0), "three times, blended");
+    near(&at("from: '4f', to: '24f', speed: 0.5, blend: true"), &course(4.0, 0.5), "half, blended");
+    near(&at("from: '4f', speed: 1, blend: true"), &course(4.0, 1.0), "as it is");
+    // The last picture of all stays alone.
+    let edit = open(&spec(&film, "{ asset: 'a', from: '40f', speed: 4, blend: true }", ""));
+    assert_eq!(edit.layout().frames, 3);
+    let wanted: Vec<f64> = vec![41.5, 45.5, 48.5];
+    near(&(0..3).map(|n| shown(&edit, n)).collect::<Vec<_>>(), &wanted, "up to the end");
+}
+
+#[test]
+fn blended_pictures_do_not_depend_on_threads() {
+    let film = numbered(Variant::Long);
+    let dir = tempfile::tempdir().unwrap();
+    let items = "{ asset: 'a', from: '3f', to: '600f', speed: 2.3, blend: true },
+                 { asset: 'a', from: '100f', to: '200f', speed: 0.37, blend: true, mute: true }";
+    let more = "outputs: [{ video: { preset: 'ultrafast' } }]";
+    let made = [1, 3].map(|jobs| {
+        let file = dir.path().join(format!("{jobs}.mp4"));
+        let edit = open(&spec(&film.path, items, more)).jobs(NonZeroUsize::new(jobs).unwrap());
+        edit.render(&target(&edit, &file), &file).unwrap();
+        Manifest::of(&file).unwrap().segments
+    });
+    assert_eq!(made[0], made[1]);
+}
+
+#[test]
+fn interlaced_films_are_made_whole_the_same_way_from_anywhere() {
+    let film = fixtures::interlaced();
+    let dir = tempfile::tempdir().unwrap();
+    let spec = |items: &str| {
+        spec(&film, items, "outputs: [{ video: { preset: 'ultrafast' } }]")
+            .replace("320x180", "352x288")
+    };
+    // As a reading that is asked for it gives them.
+    let whole = |deinterlace: bool| {
+        crate::support::frames_of(
+            &film,
+            |reading| reading.deinterlace(deinterlace),
+            rushes::FramePolicy::All,
+            rushes::Precision::Exact,
+            |picked, converter| crate::support::native(picked, converter),
+        )
+        .unwrap()
+        .0
+    };
+    let (mended, torn) = (whole(true), whole(false));
+    let edit = open(&spec("{ asset: 'a' }"));
+    for n in [0, 7, 8, 30, 31, 12, mended.len() - 1] {
+        let made = edit.frame(Timestamp::from_millis(n as i64 * 40)).unwrap();
+        let far = |other: &image::RgbImage| {
+            crate::support::difference(made.as_raw(), other.as_raw()).mean
+        };
+        let (ours, theirs) = (far(&mended[n]), far(&torn[n]));
+        assert!(ours < 1.0 && theirs > 2.0 * ours, "{n}: {ours} from whole ones, {theirs} from torn");
+    }
+    // Threads come to a frame by reading on or by seeking.
+    let made = [1, 2, 8].map(|jobs| {
+        let file = dir.path().join(format!("{jobs}.mp4"));
+        let items = "{ asset: 'a', from: '1f' }, { asset: 'a', from: '9f', reverse: true },
+                     { asset: 'a', from: '40f' }, { asset: 'a', from: '13f', to: '60f', speed: 0.5 }";
+        let edit = open(&spec(items)).jobs(NonZeroUsize::new(jobs).unwrap());
+        edit.render(&target(&edit, &file), &file).unwrap();
+        let segments = Manifest::of(&file).unwrap().segments;
+        segments.into_iter().map(|piece| piece.pictures).collect::<Vec<_>>()
+    });
+    assert!(made[0].len() > 2);
+    assert_eq!(made[0], made[1]);
+    assert_eq!(made[0], made[2]);
+}
+
+#[test]
+fn animations_show_every_frame_and_are_known_again() {
+    let film = numbered(Variant::Long);
+    let dir = tempfile::tempdir().unwrap();
+    for ending in ["gif", "webp"] {
+        let file = dir.path().join(format!("short.{ending}"));
+        let edit = render(&spec(&film.path, "{ asset: 'a', from: '40f', to: '70f' }", ""), &file);
+        assert_eq!(checked(&file).faults, Vec::<String>::new());
+        let again = edit.render(&target(&edit, &file), &file).unwrap();
+        assert!(again.current && again.frames == 30, "{again:?}");
+        let bytes = std::fs::read(&file).unwrap();
+        if ending == "webp" {
+            // Frames that look like the one before are one frame.
+            let frames = bytes.windows(4).filter(|w| w == b"ANMF").count();
+            assert_eq!(frames, 30);
+            continue;
+        }
+        let args = ["-v", "error", "-i", arg(&file), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
+        let rgb = output("ffmpeg", &args);
+        let numbers: Vec<_> =
+            rgb.chunks_exact(320 * 180 * 3).map(|rgb| read_number(rgb, 320, 180)).collect();
+        assert_eq!(numbers, (40..70).collect::<Vec<_>>());
+        assert_eq!(probed(&file, "stream=r_frame_rate"), "25/1");
+        // One byte in it.
+        let mut harmed = bytes.clone();
+        harmed[bytes.len() / 2] ^= 1;
+        std::fs::write(&file, harmed).unwrap();
+        assert_eq!(checked(&file).faults.len(), 1);
+    }
+    let fast = spec(&film.path, "{ asset: 'a' }", "outputs: [{ file: 'x.gif' }]");
+    let told = Timeline::parse(&fast.replace("rate: 25", "rate: 60")).unwrap_err();
+    assert!(told.to_string().contains("50 frames a second"), "{told}");
+}
+
+#[test]
+fn a_destination_says_size_coding_and_loudness() {
+    let film = numbered(Variant::ClosedGop);
+    let dir = tempfile::tempdir().unwrap();
+    let text = spec(&film.path, "{ asset: 'a', to: '10f', fit: 'cover' }", "");
+    let mut template = Template::parse(&text).unwrap();
+    template.preset("square").unwrap();
+    let timeline = template.fill(&Values::new()).unwrap();
+    let edit = Edit::open(timeline, Path::new("/"), &Limits::default(), &Cancel::new()).unwrap();
+    let file = dir.path().join("made");
+    let target = target(&edit, &file);
+    edit.render(&target, &file).unwrap();
+    assert_eq!(probed(&file, "stream=codec_name,width,height"), "h264 1080 1080");
+    assert_eq!(target.film.limit.unwrap().most, 10_000_000);
+    assert!(template.preset("round").unwrap_err().to_string().contains("vertical-short"));
+}
+
+/// Half of it noise, half of it still.
+fn uneven(dir: &Path) -> PathBuf {
+    let path = dir.join("uneven.mp4");
+    let graph = "color=0x406080:s=320x180:r=25:d=6[a];nullsrc=s=320x180:r=25:d=6,\
+                 geq=lum='random(1)*200+20':cb=128:cr=128[b];[a][b]concat=n=2";
+    let coding = ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "12", "-pix_fmt", "yuv420p"];
+    let args = ["-v", "error", "-filter_complex", graph];
+    output("ffmpeg", &[&args[..], &coding, &["-y", arg(&path)]].concat());
+    path
+}
+
+fn bits(file: &Path) -> f64 {
+    let sizes = probed(file, "packet=size");
+    8.0 * sizes.split(' ').map(|size| size.parse::<f64>().unwrap()).sum::<f64>()
+}
+
+#[test]
+fn two_passes_divide_the_bits_by_what_needs_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = uneven(dir.path());
+    let made = |jobs: usize, passes: u32| {
+        let file = dir.path().join(format!("{jobs}-{passes}.mp4"));
+        let more = format!(
+            "outputs: [{{ copy: false, video: {{ bitrate: 1000000, passes: {passes}, preset: 'veryfast' }} }}]"
+        );
+        let edit = open(&spec(&film, "{ asset: 'a' }", &more));
+        let edit = edit.jobs(NonZeroUsize::new(jobs).unwrap());
+        edit.render(&target(&edit, &file), &file).unwrap();
+        assert_eq!(checked(&file).faults, Vec::<String>::new());
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+        assert!(left.iter().all(|e| !e.file_name().to_string_lossy().contains("parts")), "{left:?}");
+        file
+    };
+    let (one, two, again) = (made(1, 1), made(1, 2), made(3, 2));
+    assert_eq!(std::fs::read(&two).unwrap(), std::fs::read(&again).unwrap());
+    let wanted = 12.0 * 1e6;
+    let (single, double) = (bits(&one), bits(&two));
+    eprintln!("{single} bits in one pass, {double} in two, of {wanted}");
+    assert!((double / wanted - 1.0).abs() < 0.1, "{double} of {wanted}");
+    // The still half leaves its bits to the noise.
+    let sizes: Vec<f64> = probed(&two, "packet=size")
+        .split(' ')
+        .map(|size| size.parse().unwrap())
+        .collect();
+    let (still, noise) = sizes.split_at(150);
+    let (still, noise) = (still.iter().sum::<f64>(), noise.iter().sum::<f64>());
+    assert!(noise > 8.0 * still, "{still} and {noise} bytes");
+}
+
+#[test]
+fn a_rate_is_not_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = uneven(dir.path());
+    let made = |limit: &str| {
+        let file = dir.path().join("limited.mp4");
+        let more = format!(
+            "outputs: [{{ copy: false, video: {{ crf: 20, preset: 'veryfast' {limit} }} }}]"
+        );
+        render(&spec(&film, "{ asset: 'a', from: '6s' }", &more), &file);
+        bits(&file) / 6.0
+    };
+    let (free, held) = (made(""), made(", maxrate: 1500000, bufsize: 1500000"));
+    // Every stretch of 3 s begins with a buffer that is nearly full.
+    assert!(free > 2.5e6 && held < 1.5e6 * (1.0 + 1.0 / 3.0), "{free} {held}");
+}
+
+#[test]
+fn a_check_finds_clicks_and_pictures_that_hardly_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = dir.path().join("tone.mkv");
+    // A picture with faint noise, and a tone.
+    let args = [
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=1,loop=150:1:0,noise=alls=1:allf=t",
+        "-f", "lavfi", "-i", "sine=f=331:r=48000:d=6,volume=4", "-t", "6", "-c:v", "libx264", "-crf", "12",
+        "-pix_fmt", "yuv420p", "-c:a", "flac", "-y", arg(&film),
+    ];
+    output("ffmpeg", &args);
+    let found = |items: &str, what: Oddity| {
+        let file = dir.path().join("out.mp4");
+        let more = "outputs: [{ video: { preset: 'ultrafast', crf: 23 } }]";
+        render(&spec(&film, items, more), &file);
+        let report = checked(&file);
+        assert_eq!(report.faults, Vec::<String>::new());
+        let of = |s: &&rushes::render::Suspicion| s.what == what;
+        report.suspicions.iter().filter(of).map(|s| s.span).collect::<Vec<_>>()
+    };
+    // 1.013 s of 331 Hz are no whole number of periods.
+    let cut = "{ asset: 'a', to: '1.013s' }, { asset: 'a', from: '2s', to: '4s' }";
+    let clicks = found(cut, Oddity::Click);
+    assert_eq!(clicks.len(), 1, "{clicks:?}");
+    assert!((clicks[0].start.as_secs_f64() - 1.0).abs() < 0.03, "{clicks:?}");
+    let faded = "{ asset: 'a', to: '1.013s' },
+                 { asset: 'a', from: '2s', to: '4s', enter: { kind: 'dissolve', length: '2f' } }";
+    assert_eq!(found(faded, Oddity::Click), []);
+    assert_eq!(found("{ asset: 'a', to: '4s' }", Oddity::Freeze).len(), 1);
+}
+
+#[test]
+fn tags_are_told_when_they_are_others() {
+    let film = numbered(Variant::ClosedGop);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.mkv");
+    render(&spec(&film.path, "{ asset: 'a', to: '30f' }", "outputs: [{ copy: false }]"), &file);
+    // The same packets with other tags in the container, under the old manifest.
+    let other = dir.path().join("b.mkv");
+    let tags = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-color_range", "pc"];
+    let args = ["-v", "error", "-i", arg(&file), "-c", "copy", "-r", "25"];
+    output("ffmpeg", &[&args[..], &tags, &["-y", arg(&other)]].concat());
+    std::fs::rename(&other, &file).unwrap();
+    let told = verify(&file, false, &Limits::default(), &Cancel::new()).unwrap().faults.join("; ");
+    for wanted in ["the range is pc", "the primaries are", "the transfer"] {
+        let wanted = wanted.replace(" are", " is");
+        assert!(told.contains(&wanted), "{wanted}: {told}");
+    }
+}
+
+#[test]
+fn light_beyond_standard_and_ten_bits() {
+    if !fixtures::have_encoder("libx265") {
+        eprintln!("no libx265 here: not compared");
+        return;
+    }
+    let film = fixtures::hdr10();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sdr.mp4");
+    let more = "outputs: [{ video: { preset: 'ultrafast', crf: 10 } }]";
+    let edit = render(&spec(&film, "{ asset: 'a', to: '20f' }", more), &file);
+    assert_eq!(probed(&file, "stream=pix_fmt,color_transfer"), "yuv420p smpte170m");
+    // Code values of PQ shown as they are would be far too bright or dark: ours lie between black and
+    // white, and what is encoded is what was composed.
+    let picture = edit.frame(Timestamp::from_millis(400)).unwrap();
+    let args = ["-v", "error", "-ss", "0.4", "-i", arg(&file), "-frames:v", "1"];
+    let rgb = output("ffmpeg", &[&args[..], &["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]].concat());
+    let far = crate::support::difference(picture.as_raw(), &rgb);
+    assert!(far.mean < 3.0, "{far:?}");
+    let mean = rgb.iter().map(|v| f64::from(*v)).sum::<f64>() / rgb.len() as f64;
+    assert!((20.0..235.0).contains(&mean), "{mean}");
+
+    // Ten bits stay ten bits, of films of eight and of ten.
+    for source in [fixtures::ten_bit(), numbered(Variant::ClosedGop).path] {
+        for (codec, format) in [("hevc", "yuv420p10le"), ("h264", "yuv420p10le")] {
+            let file = dir.path().join(format!("{codec}.mp4"));
+            let more = format!(
+                "outputs: [{{ video: {{ codec: '{codec}', depth: 10, preset: 'ultrafast' }} }}]"
+            );
+            render(&spec(&source, "{ asset: 'a', to: '10f' }", &more), &file);
+            assert_eq!(probed(&file, "stream=pix_fmt"), format, "{codec}");
+            assert_eq!(checked(&file).faults, Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn oblong_pixels_become_square() {
+    let film = fixtures::anamorphic();
+    // 352 x 288 at 16:11 is shown as 512 x 288; on 320 x 180 it fills everything.
+    let edit = open(&spec(&film, "{ asset: 'a' }", ""));
+    let picture = edit.frame(Timestamp::from_millis(500)).unwrap();
+    let args = ["-v", "error", "-ss", "0.5", "-i", arg(&film), "-frames:v", "1", "-vf",
+        "scale=320:180:flags=bicubic,setsar=1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
+    let far = crate::support::difference(picture.as_raw(), &output("ffmpeg", &args));
+    assert!(far.mean < 4.0, "{far:?}");
+    let file = tempfile::tempdir().unwrap();
+    let file = file.path().join("square.mp4");
+    render(&spec(&film, "{ asset: 'a', to: '10f' }", ""), &file);
+    assert_eq!(probed(&file, "stream=width,height,sample_aspect_ratio"), "320 180 1:1");
+}
+
+#[test]
+fn sound_in_opus_lies_where_it_should() {
+    let film = fixtures::film();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.webm");
+    let more = "outputs: [{ video: { codec: 'vp9', preset: '8' }, audio: { codec: 'opus' } }]";
+    let edit = render(&spec(&film, "{ asset: 'a', from: '0.3s', to: '3.3s' }", more), &file);
+    let format = rushes::media::SoundFormat {
+        rate: std::num::NonZeroU32::new(48_000),
+        channels: rushes::media::Channels::Mono,
+    };
+    let (made, _) = crate::support::sound(&file, format);
+    let (source, _) = crate::support::sound(&film, format);
+    let samples = edit.layout().samples as usize;
+    assert!(made.samples.len().abs_diff(samples) < 1000, "{} of {samples}", made.samples.len());
+    // The shift at which both are most alike.
+    let from = 14_400;
+    let alike = |shift: isize| -> f64 {
+        (4800..120_000)
+            .step_by(3)
+            .map(|i| {
+                let at = usize::try_from(i as isize + shift).unwrap();
+                f64::from(made.samples[at]) * f64::from(source.samples[from + i])
+            })
+            .sum()
+    };
+    let best = (-480..480).max_by(|a, b| alike(*a).total_cmp(&alike(*b))).unwrap();
+    assert!(best.abs() <= 4, "{best} samples off");
+    assert_eq!(checked(&file).faults, Vec::<String>::new());
+}
+
+#[test]
+fn memory_limits_how_much_is_done_at_once() {
+    let film = numbered(Variant::ClosedGop);
+    let eight = NonZeroUsize::new(8).unwrap();
+    let text = spec(&film.path, "{ asset: 'a' }", "").replace("320x180", "1920x1080");
+    let file = Path::new("/nowhere/out.mp4");
+    let plan = |memory: Option<u64>| {
+        let mut edit = open(&text).jobs(eight);
+        if let Some(bytes) = memory {
+            edit = edit.memory(bytes);
+        }
+        edit.plan(&target(&edit, file), file).unwrap()
+    };
+    let free = plan(None);
+    assert_eq!(free.jobs, eight);
+    assert!(free.cpu_seconds > 0.0 && !free.pace.measured && free.seconds < free.cpu_seconds);
+    let room = free.memory.base + 3 * free.memory.each;
+    assert_eq!(plan(Some(room)).jobs.get(), 3);
+    assert_eq!(plan(Some(room - 1)).jobs.get(), 2);
+    assert_eq!(plan(Some(1)).jobs.get(), 1);
+}
