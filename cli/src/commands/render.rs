@@ -6,7 +6,8 @@ use crate::output::{Status, complain, say};
 use crate::progress::Bar;
 use clap::{Args, ValueEnum};
 use rushes::error::{Error, ErrorKind, Stage};
-use rushes::library::{StagedFile, refuse_same_file};
+use rushes::library::{Library, StagedFile, refuse_same_file};
+use rushes::remix::{needs_library, resolve};
 use rushes::render::{self, Edit, How, PlanReport, RenderReport, Stretch, Target, VerifyReport};
 use rushes::stills::PictureFormat;
 use rushes::text::plain;
@@ -54,7 +55,10 @@ pub struct RenderArgs {
     /// Keep finished segments in this folder, so that a changed edit renders only what changed
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// Folder of fonts that were pulled [default: as `rushes models`]
+    /// The library that assets come from, if the spec has such
+    #[arg(long, default_value = "library", value_name = "DIR")]
+    pub library: PathBuf,
+    /// Folder of fonts and models that were pulled [default: as `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
     /// Print the JSON schema of specs instead
@@ -308,6 +312,7 @@ impl Job<'_> {
         }
         let (limits, cancel) = (&session.run.limits, &session.run.cancel);
         let fonts = super::models::fonts(args.models_dir.as_deref())?;
+        let draft = self.looked_up(draft)?;
         let mut edit = Edit::of_draft(draft, folder, fonts, limits, cancel)
             .map_err(|e| e.input(self.spec))?;
         let outputs = edit.timeline().outputs.clone();
@@ -359,6 +364,24 @@ impl Job<'_> {
             rendered(session, self.variant, report)?;
         }
         Ok(())
+    }
+
+    /// The draft with what comes from a library looked up there.
+    fn looked_up(&self, draft: Draft) -> anyhow::Result<Draft> {
+        let (session, args) = (self.session, self.args);
+        let (wanted, asked) = draft.timeline().map_or((false, false), needs_library);
+        if !wanted {
+            return Ok(draft);
+        }
+        let library = Library::at(&args.library);
+        let catalogue = library.existing()?;
+        // Only questions need models; without them, words are looked for.
+        let embedders = match asked {
+            true => Some(super::embed::open(session, args.models_dir.as_deref())?.0),
+            false => None,
+        };
+        let cancel = &session.run.cancel;
+        Ok(resolve(draft, &library, &catalogue, embedders.as_ref(), cancel)?)
     }
 
     /// Where an output goes.

@@ -143,22 +143,27 @@ pub struct Remix {
 }
 
 /// Films of a library, looked up once each.
-struct Films<'a> {
+pub(super) struct Films<'a> {
     library: &'a Library,
     catalogue: &'a Catalogue,
     known: HashMap<i64, Known>,
 }
 
-struct Known {
+/// What an edit needs to know of a film.
+pub(super) struct Known {
     /// A file that is there, if any is.
-    path: Option<PathBuf>,
+    pub path: Option<PathBuf>,
     folder: PathBuf,
-    marks: Marks,
+    pub marks: Marks,
     info: Value,
 }
 
-impl Films<'_> {
-    fn know(&mut self, media: i64) -> Result<&Known> {
+impl<'a> Films<'a> {
+    pub(super) fn new(library: &'a Library, catalogue: &'a Catalogue) -> Self {
+        Self { library, catalogue, known: HashMap::new() }
+    }
+
+    pub(super) fn know(&mut self, media: i64) -> Result<&Known> {
         if !self.known.contains_key(&media) {
             let known = self.look(media)?;
             self.known.insert(media, known);
@@ -213,7 +218,7 @@ pub fn remix(
     wishes: &[Wish],
     rules: &Rules,
 ) -> Result<Remix> {
-    let mut films = Films { library, catalogue, known: HashMap::new() };
+    let mut films = Films::new(library, catalogue);
     let mut choices: Vec<Choice> = Vec::new();
     let mut left_out = Vec::new();
     let mut total = Timestamp::ZERO;
@@ -303,7 +308,7 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
             None => {
                 let name = format!("film{}", names.len() + 1);
                 let file = Some(text(&choice.film)?);
-                assets.insert(name.clone(), Asset { file, image: None });
+                assets.insert(name.clone(), Asset { file, ..Asset::default() });
                 names.insert(choice.media, name.clone());
                 let said = films.know(choice.media)?.folder.join("transcript.json");
                 if rules.captions && said.is_file() {
@@ -350,7 +355,7 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
     })
 }
 
-fn text(path: &Path) -> Result<String> {
+pub(super) fn text(path: &Path) -> Result<String> {
     let path = std::path::absolute(path).map_err(|e| Error::io(Stage::Search, path, e))?;
     path.to_str().map(str::to_owned).ok_or_else(|| {
         let what = "has a name that is not Unicode, which a spec cannot hold";

@@ -40,7 +40,7 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
             Error::new(ErrorKind::Input, Stage::Render, "has a name that is not Unicode")
                 .input(&stretch.film)
         })?;
-        let asset = Asset { file: Some(file.to_owned()), image: None };
+        let asset = Asset { file: Some(file.to_owned()), ..Asset::default() };
         let known = assets
             .iter()
             .find(|(_, known)| **known == asset)

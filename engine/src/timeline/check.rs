@@ -19,8 +19,13 @@ impl Timeline {
             );
         }
         for (name, asset) in &self.assets {
-            if asset.file.is_some() == asset.image.is_some() {
-                faults.add(step("/assets", name), "must have either \"file\" or \"image\"");
+            let at = step("/assets", name);
+            let given = [asset.file.is_some(), asset.image.is_some(), asset.library.is_some()];
+            if given.into_iter().filter(|given| *given).count() != 1 {
+                faults.add(at.clone(), "must have exactly one of \"file\", \"image\" and \"library\"");
+            }
+            if let Some(asset) = &asset.library {
+                asset.check(&format!("{at}/library"), faults);
             }
         }
         if self.video.iter().all(|track| track.items.is_empty()) {
@@ -202,6 +207,27 @@ impl Output {
         }
         if video.depth.is_some_and(|depth| !matches!(depth, 8 | 10)) {
             faults.add(format!("{at}/video/depth"), "must be 8 or 10");
+        }
+    }
+}
+
+impl LibraryAsset {
+    fn check(&self, at: &str, faults: &mut Faults) {
+        let ways = [self.shot.is_some(), self.segment.is_some(), self.search.is_some()];
+        let count = ways.into_iter().filter(|way| *way).count();
+        if count > 1 {
+            faults.add(at, "\"shot\", \"segment\" and \"search\" exclude each other");
+        }
+        if self.media.is_none() && (count == 0 || self.shot.is_some()) {
+            faults.add(at, "needs \"media\": a part of the film's name");
+        }
+        if self.hit.is_some() && self.search.is_none() {
+            faults.add(format!("{at}/hit"), "means nothing without \"search\"");
+        }
+        for (name, value) in [("shot", self.shot), ("hit", self.hit)] {
+            if value == Some(0) {
+                faults.add(format!("{at}/{name}"), "counts from 1");
+            }
         }
     }
 }

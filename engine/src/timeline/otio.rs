@@ -527,9 +527,9 @@ impl Reader {
     /// The name of the asset for a file.
     fn asset(&mut self, name: &str, file: &str) -> String {
         let asset = if is_picture(file) {
-            Asset { file: None, image: Some(file.to_owned()) }
+            Asset { image: Some(file.to_owned()), ..Asset::default() }
         } else {
-            Asset { file: Some(file.to_owned()), image: None }
+            Asset { file: Some(file.to_owned()), ..Asset::default() }
         };
         if let Some((known, _)) = self.assets.iter().find(|(_, known)| **known == asset) {
             return known.clone();

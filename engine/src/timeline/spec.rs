@@ -114,12 +114,34 @@ spec_struct! {
 }
 
 spec_struct! {
-    /// A file that is used.
+    /// Something of a library: a film (`media`), a stretch of one (`shot`, `segment`), or an answer to a
+    /// question (`search`). Whoever renders says which library.
+    #[derive(Default)]
+    LibraryAsset {
+        /// A part of the film's name; with `search`, only this film is looked through.
+        media: Option<String>,
+        /// Which of its shots, from 1.
+        shot: Option<u32>,
+        /// The number of a segment of a transcript in the catalogue.
+        segment: Option<u32>,
+        /// A question, as `rushes search` takes it.
+        search: Option<String>,
+        /// Which of the answers, from 1; the first if not said.
+        hit: Option<u32>,
+    }
+}
+
+spec_struct! {
+    /// A file that is used: exactly one of these.
+    #[derive(Default)]
     Asset {
         /// A film or sound, relative to the spec's folder.
         file: Option<String>,
         /// A picture (PNG, JPEG or WebP; transparency counts), relative to the spec's folder.
         image: Option<String>,
+        /// Something of a library, looked up when the edit is opened. Items that show it without
+        /// `from`, `to` and `length` show its stretch.
+        library: Option<LibraryAsset>,
     }
 }
 
