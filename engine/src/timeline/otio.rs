@@ -224,8 +224,8 @@ fn as_written(own: &Timeline, read: &Timeline) -> bool {
     let long = Timestamp::from_secs(48 * 3600);
     let facts = own.assets.iter().map(|(name, asset)| {
         let facts = super::AssetFacts {
-            pictures: asset.file.as_ref().map(|_| long),
-            sound: asset.file.as_ref().map(|_| long),
+            pictures: asset.image.is_none().then_some(long),
+            sound: asset.image.is_none().then_some(long),
             still: asset.image.is_some(),
             broken: None,
         };
