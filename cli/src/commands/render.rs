@@ -306,13 +306,13 @@ impl Job<'_> {
     fn run(&self, draft: Draft) -> anyhow::Result<()> {
         let (session, args) = (self.session, self.args);
         let folder = self.spec.parent().unwrap_or(Path::new(""));
+        let draft = self.looked_up(draft)?;
         if args.export == Some(Export::Json) {
             let edit = draft.whole().map_err(Error::from)?;
             return self.text(&serde_json::to_string_pretty(&edit.to_json())?);
         }
         let (limits, cancel) = (&session.run.limits, &session.run.cancel);
         let fonts = super::models::fonts(args.models_dir.as_deref())?;
-        let draft = self.looked_up(draft)?;
         let mut edit = Edit::of_draft(draft, folder, fonts, limits, cancel)
             .map_err(|e| e.input(self.spec))?;
         let outputs = edit.timeline().outputs.clone();
