@@ -29,7 +29,7 @@ fn header(input: &mut Input) -> Option<(usize, SoundHeader)> {
     let stream = info.audio()?;
     let StreamKind::Audio(_) = &stream.kind else { return None };
     // Elsewhere each packet has a header of its own, or times are rounded to milliseconds.
-    if stream.codec != "aac" || info.container != "mp4" && info.container != "mov" {
+    if stream.codec != "aac" || !info.container.starts_with("mov") {
         return None;
     }
     if !input.is_seekable() {

@@ -515,6 +515,10 @@ impl Edit {
             film: one_header(&parts),
             heard: left,
             seams: if heard.is_some() { self.heard().seams() } else { Vec::new() },
+            cut_off: {
+                let spans = self.inks.cut_off().into_iter();
+                spans.map(|span| [span.start, span.end].map(|time| time.to_string())).collect()
+            },
             pace: Spent::of(target, done.encoded, done.cpu_seconds),
             whole: None,
         };

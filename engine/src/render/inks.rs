@@ -8,7 +8,7 @@ use super::text::{
 };
 use crate::error::{Error, Result, Stage};
 use crate::speech::subtitles::{self, LineRules};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::timeline::{
     Align, CaptionSpec, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown, TextLook,
     Timeline,
@@ -114,6 +114,15 @@ impl Inks {
     /// Whether any caption is shown at `time`.
     pub fn is_captioned(&self, time: Timestamp) -> bool {
         self.tracks.iter().any(|track| track.drawn.state(time).is_some())
+    }
+
+    /// When captions hang over the canvas's edge, in order.
+    pub fn cut_off(&self) -> Vec<Span> {
+        let spans = self.tracks.iter().flat_map(|track| track.drawn.cut_off());
+        let mut spans: Vec<Span> =
+            spans.filter_map(|(start, end)| Span::new(start, end)).collect();
+        spans.sort_by_key(|span| span.start);
+        spans
     }
 
     /// When something is said in `asset` by the captions that belong to it or to the programme, on the

@@ -53,6 +53,9 @@ pub struct Manifest {
     /// Where one sound gives way to another without a fade: samples at 48 kHz.
     #[serde(default)]
     pub seams: Vec<u64>,
+    /// When captions hang over the picture's edge, as `[start, end]`, to the millisecond.
+    #[serde(default)]
+    pub cut_off: Vec<[String; 2]>,
     /// What encoding it took.
     #[serde(default)]
     pub pace: Option<Spent>,

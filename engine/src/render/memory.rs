@@ -2,8 +2,8 @@
 //! sources that are seen at once, and what encoders hold.
 
 use super::edit::Edit;
+use super::measured::nearest;
 use super::target::Target;
-use crate::media::FilmCodec;
 use crate::timeline::{Clip, Shown};
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -32,8 +32,8 @@ impl Memory {
     pub(super) fn of(edit: &Edit, target: &Target) -> Self {
         let film = &target.film;
         let picture = |width: u32, height: u32, deep: bool| {
-            u64::from(width) * u64::from(height) * if deep { 3 } else { 3 } / 2
-                * if deep { 2 } else { 1 }
+            let samples = u64::from(width) * u64::from(height) * 3 / 2;
+            if deep { samples * 2 } else { samples }
         };
         let canvas = picture(film.width, film.height, film.depth == 10);
         let sources = seen_at_once(edit, &|name| {
@@ -43,7 +43,7 @@ impl Memory {
         });
         Self {
             base: PROGRAM,
-            each: canvas * (OF_CANVAS + held_by_encoder(film.codec)) + sources,
+            each: canvas * (OF_CANVAS + nearest(target).pictures_held) + sources,
         }
     }
 
@@ -81,16 +81,4 @@ fn seen_at_once(edit: &Edit, cost: &dyn Fn(&str) -> Option<u64>) -> u64 {
         most = most.max(now);
     }
     most
-}
-
-/// Pictures' worth that an encoder holds, at its usual preset: those it looks ahead at, those it
-/// refers to with what it interpolates between their samples, and what it made of them.
-fn held_by_encoder(codec: FilmCodec) -> u64 {
-    match codec {
-        FilmCodec::H264 => 70,
-        FilmCodec::Hevc => 60,
-        FilmCodec::Vp9 => 45,
-        FilmCodec::Av1 => 150,
-        FilmCodec::Prores => 6,
-    }
 }

@@ -15,6 +15,7 @@ mod key;
 mod looks;
 pub mod lut;
 mod manifest;
+mod measured;
 mod memory;
 mod mix;
 #[cfg(test)]

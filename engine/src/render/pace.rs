@@ -1,16 +1,10 @@
 //! How long a render is likely to take: by what the last one of the same output took, else by a table.
 
 use super::manifest::Manifest;
+use super::measured::nearest;
 use super::target::Target;
-use crate::media::FilmCodec;
 use serde::Serialize;
 use std::time::Duration;
-
-/// Megapixels that one processor composes and encodes in a second, by codec and preset.
-///
-/// PROVENANCE
-const TABLE: &[(FilmCodec, &str, f64)] = &[
-];
 
 /// What a prediction goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -31,7 +25,7 @@ impl Pace {
             .filter(|spent| spent.cpu_seconds > 0.0)
             .map(|spent| spent.megapixels / spent.cpu_seconds);
         Self {
-            megapixels_per_second: measured.unwrap_or_else(|| from_table(target)),
+            megapixels_per_second: measured.unwrap_or_else(|| nearest(target).megapixels_per_second),
             measured: measured.is_some(),
         }
     }
@@ -40,19 +34,6 @@ impl Pace {
     pub(super) fn seconds(&self, megapixels: f64) -> f64 {
         megapixels / self.megapixels_per_second.max(1e-6)
     }
-}
-
-fn from_table(target: &Target) -> f64 {
-    let codec = target.film.codec;
-    let wanted = target.film.preset.as_deref().unwrap_or(codec.usual_preset());
-    let place = |preset: &str| codec.presets().iter().position(|known| *known == preset);
-    // The nearest that was measured.
-    let far = |preset: &str| match (place(preset), place(wanted)) {
-        (Some(a), Some(b)) => a.abs_diff(b),
-        _ => 0,
-    };
-    let rows = TABLE.iter().filter(|(of, ..)| *of == codec);
-    rows.min_by_key(|(_, preset, _)| far(preset)).map_or(10.0, |(.., pace)| *pace)
 }
 
 /// Processor time of this thread so far, as Linux counts it; nothing where it does not say.

@@ -47,6 +47,8 @@ pub enum Oddity {
     Freeze,
     /// No sound.
     Silence,
+    /// A caption that hangs over the picture's edge.
+    Overflow,
     /// Sound that jumps where one clip gives way to the next.
     Click,
 }
@@ -137,7 +139,12 @@ pub fn verify(output: &Path, look: bool, limits: &Limits, cancel: &Cancel) -> Re
     {
         faults.push("the sound is not what was written".into());
     }
-    let mut suspicions = Vec::new();
+    // What hangs over was known when it was made.
+    let overflows = manifest.cut_off.iter().filter_map(|[start, end]| {
+        let span = Span::new(start.parse().ok()?, end.parse().ok()?)?;
+        Some(Suspicion { what: Oddity::Overflow, span })
+    });
+    let mut suspicions: Vec<_> = overflows.collect();
     if look && let Some(rate) = Rate::parse(&manifest.rate) {
         pictures(output, rate, manifest.frames, limits, cancel, &mut suspicions)?;
         if manifest.sound.is_some() {

@@ -418,3 +418,135 @@ fn memory_limits_how_much_is_done_at_once() {
     assert_eq!(plan(Some(room - 1)).jobs.get(), 2);
     assert_eq!(plan(Some(1)).jobs.get(), 1);
 }
+
+/// `numbers` of the numbered film, coded by x264 with these words, with a tone in AAC.
+fn coded(dir: &Path, name: &str, numbers: std::ops::Range<u32>, words: &str) -> PathBuf {
+    let (raw, path) = (dir.join("raw.yuv"), dir.join(name));
+    let seconds = f64::from(numbers.end - numbers.start) / 25.0;
+    std::fs::write(&raw, fixtures::numbered_frames(numbers)).unwrap();
+    let tone = format!("sine=f=440:r=48000:d={seconds},volume=3");
+    let source = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "320x180", "-r", "25", "-i", arg(&raw)];
+    let sound = ["-f", "lavfi", "-i", &tone, "-c:a", "aac", "-b:a", "96k"];
+    let colour = ["-pix_fmt", "yuv420p", "-colorspace", "smpte170m", "-c:v", "libx264"];
+    let all = [&["-v", "error", "-y"][..], &source, &sound, &colour].concat();
+    let all: Vec<&str> = all.into_iter().chain(words.split(' ')).chain([arg(&path)]).collect();
+    output("ffmpeg", &all);
+    path
+}
+
+#[test]
+fn sources_whose_parameter_sets_differ_are_copied_into_one_film() {
+    let dir = tempfile::tempdir().unwrap();
+    let gop = "-x264-params keyint=25:min-keyint=25:scenecut=0:open-gop=0";
+    let a = coded(dir.path(), "a.mp4", 0..100, &format!("-preset fast -crf 22 {gop}:bframes=2"));
+    let b = coded(dir.path(), "b.mp4", 100..200, &format!("-preset slow -crf 20 {gop}:ref=5"));
+    let c = coded(dir.path(), "c.mp4", 200..300, &format!("-profile:v main -qp 20 {gop}:bframes=0"));
+    for ending in ["mp4", "mov", "mkv"] {
+        let file = dir.path().join(format!("joined.{ending}"));
+        let text = format!(
+            "{{ rushes: 1, canvas: {{ size: '320x180', rate: 25, colour: 'bt601' }},
+                assets: {{ a: {{ file: '{}' }}, b: {{ file: '{}' }}, c: {{ file: '{}' }} }},
+                video: [{{ items: [{{ asset: 'a', from: '10f' }}, {{ asset: 'b', from: '0f' }},
+                    {{ asset: 'c', to: '60f' }}, {{ asset: 'a', to: '50f' }}] }}],
+                outputs: [{{ video: {{ preset: 'fast' }} }}] }}",
+            a.display(), b.display(), c.display()
+        );
+        let edit = open(&text);
+        let report = edit.render(&target(&edit, &file), &file).unwrap();
+        assert_eq!((report.copied, report.encoded), (75 + 100 + 50 + 50, 15 + 10), "{ending}");
+        let expected: Vec<u32> = (10..260).chain(0..50).collect();
+        let (found, _) = crate::support::every_frame(&file, |picked, converter| {
+            let picture = crate::support::native(picked, converter)?;
+            Ok(read_number(picture.as_raw(), picture.width(), picture.height()))
+        });
+        assert_eq!(found, expected, "{ending}");
+        let args = ["-v", "error", "-i", arg(&file), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
+        let rgb = output("ffmpeg", &args);
+        let by_ffmpeg: Vec<u32> =
+            rgb.chunks_exact(320 * 180 * 3).map(|rgb| read_number(rgb, 320, 180)).collect();
+        assert_eq!(by_ffmpeg, expected, "{ending}");
+        assert_eq!(checked(&file).faults, Vec::<String>::new());
+        if ending != "mkv" {
+            assert_eq!(probed(&file, "stream=codec_tag_string"), "avc3");
+        }
+    }
+}
+
+#[test]
+fn sound_that_nothing_is_done_to_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = coded(dir.path(), "a.mp4", 0..150, "-preset ultrafast -g 25");
+    let packets = |file: &Path| {
+        let args = ["-v", "error", "-select_streams", "a", "-show_data_hash", "md5", "-show_entries",
+            "packet=data_hash", "-of", "csv=p=0", arg(file)];
+        let said = String::from_utf8(output("ffprobe", &args)).unwrap();
+        said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let format = rushes::media::SoundFormat {
+        rate: std::num::NonZeroU32::new(48_000),
+        channels: rushes::media::Channels::Mono,
+    };
+    let all = packets(&film);
+    let (source, _) = crate::support::sound(&film, format);
+    for (item, from) in [
+        ("asset: 'a', from: '1.3s', to: '4.52s'", 62_400),
+        ("asset: 'a', to: '3s'", 0),
+        ("asset: 'a', from: '20f'", 38_400),
+    ] {
+        let file = dir.path().join("cut.mp4");
+        let more = "outputs: [{ video: { preset: 'ultrafast' } }]";
+        let edit = render(&spec(&film, &format!("{{ {item} }}"), more), &file);
+        let cut = packets(&file);
+        let at = all.iter().position(|one| *one == cut[0]).unwrap();
+        assert_eq!(cut, all[at..at + cut.len()], "{item}");
+        let (made, _) = crate::support::sound(&file, format);
+        let samples = edit.layout().samples as usize;
+        assert!(made.samples.len() >= samples - 1100, "{} of {samples}", made.samples.len());
+        // To the sample, once the decoder has found its feet.
+        let pairs = made.samples.iter().zip(&source.samples[from..]).take(samples).skip(1024);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{item}: {worst}");
+        assert_eq!(checked(&file).faults, Vec::<String>::new());
+        // Whatever is done to it has it encoded.
+        let louder = spec(&film, &format!("{{ {item}, gain_db: 1 }}"), more);
+        let louder = { render(&louder, &file); packets(&file) };
+        assert!(louder.iter().all(|one| !all.contains(one)));
+    }
+}
+
+#[test]
+fn music_steps_back_where_captions_say_that_somebody_speaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let film = coded(dir.path(), "a.mp4", 0..250, "-preset ultrafast -g 25");
+    let words = dir.path().join("a.srt");
+    std::fs::write(&words, "1\n00:00:03,000 --> 00:00:05,000\nhere\n").unwrap();
+    let music = dir.path().join("music.flac");
+    let args = ["-v", "error", "-f", "lavfi", "-i", "sine=f=2000:r=48000:d=10", "-y", arg(&music)];
+    output("ffmpeg", &args);
+    let level = |captions: &str| {
+        let file = dir.path().join("out.mkv");
+        let text = format!(
+            "{{ rushes: 1, canvas: {{ size: '320x180', rate: 25, colour: 'bt601' }},
+                assets: {{ a: {{ file: '{}' }}, m: {{ file: '{}' }} }}, {captions}
+                video: [{{ items: [{{ asset: 'a', gain_db: -100 }}] }}],
+                audio: [{{ duck: {{ by_db: 20 }}, items: [{{ asset: 'm', to: '10s' }}] }}],
+                outputs: [{{ audio: {{ codec: 'flac' }}, video: {{ preset: 'ultrafast' }} }}] }}",
+            film.display(), music.display()
+        );
+        render(&text, &file);
+        let format = rushes::media::SoundFormat {
+            rate: std::num::NonZeroU32::new(48_000),
+            channels: rushes::media::Channels::Mono,
+        };
+        let (heard, _) = crate::support::sound(&file, format);
+        move |second: f32| {
+            let at = (second * 48_000.0) as usize;
+            heard.samples[at..at + 4800].iter().fold(0.0, |most: f32, s| most.max(s.abs()))
+        }
+    };
+    let whole = level("");
+    let spoken = level(&format!("captions: [{{ file: '{}', asset: 'a' }}],", words.display()));
+    // Without captions it is down all the time; with them only under the words.
+    assert!(whole(1.0) < 0.02 && whole(4.0) < 0.02 && whole(8.0) < 0.02);
+    assert!(spoken(1.0) > 0.1 && spoken(4.0) < 0.02 && spoken(8.0) > 0.1);
+}
