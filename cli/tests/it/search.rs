@@ -243,7 +243,7 @@ fn assets_are_looked_up_in_a_library() {
     let assets = "film: { library: { media: 'bunny' } }, shot: { library: { media: 'bunny', shot: 1 } },
                   said: { library: { search: 'the epoch of incredulity' } }";
     let items = "{ asset: 'said' }, { asset: 'shot' }, { asset: 'film', from: '1s', to: '2s' }";
-    let made: Value = serde_json::from_str(of(assets, items).ok().text()).unwrap();
+    let made: Value = serde_json::from_str(&of(assets, items).ok().text()).unwrap();
     for name in ["film", "shot", "said"] {
         assert!(Path::new(made["assets"][name]["file"].as_str().unwrap()).is_file(), "{made}");
     }
