@@ -1,7 +1,7 @@
 //! `rushes remix`: an edit out of a library.
 
-use super::search::films;
 use super::render::preset;
+use super::search::films;
 use super::{Session, embed};
 use crate::args::{moment, step};
 use crate::output::{Status, say};

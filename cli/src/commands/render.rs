@@ -313,8 +313,8 @@ impl Job<'_> {
         }
         let (limits, cancel) = (&session.run.limits, &session.run.cancel);
         let fonts = super::models::fonts(args.models_dir.as_deref())?;
-        let mut edit = Edit::of_draft(draft, folder, fonts, limits, cancel)
-            .map_err(|e| e.input(self.spec))?;
+        let mut edit =
+            Edit::of_draft(draft, folder, fonts, limits, cancel).map_err(|e| e.input(self.spec))?;
         let outputs = edit.timeline().outputs.clone();
         if args.preview {
             edit = edit.preview(360).map_err(|e| e.input(self.spec))?;

@@ -453,7 +453,8 @@ fn a_destination_and_a_limit_of_memory_are_words_of_the_command() {
     std::fs::write(&spec, text).unwrap();
     let out = dir.path().join("out.mp4");
     let more = ["--preset", "square", "--mem", "400M", "--jobs", "16"];
-    let planned = render(&spec, &out, &[&more[..], &["--plan", "--json"]].concat()).ok().json_line();
+    let planned =
+        render(&spec, &out, &[&more[..], &["--plan", "--json"]].concat()).ok().json_line();
     let jobs = planned["jobs"].as_u64().unwrap();
     assert!((1..16).contains(&jobs) && planned["cpu_seconds"].as_f64().unwrap() > 0.0, "{planned}");
     assert_eq!(planned["pace"]["measured"], false);
@@ -467,7 +468,11 @@ fn a_destination_and_a_limit_of_memory_are_words_of_the_command() {
     // An animation by its name alone.
     let gif = dir.path().join("out.gif");
     let told = rushes([
-        "render", "--json", "-o", gif.to_str().unwrap(), "--preview",
+        "render",
+        "--json",
+        "-o",
+        gif.to_str().unwrap(),
+        "--preview",
         plain_spec(dir.path(), &film).to_str().unwrap(),
     ]);
     assert_eq!(told.ok().json_line()["frames"], 4);

@@ -236,11 +236,19 @@ fn assets_are_looked_up_in_a_library() {
         std::fs::write(&spec, text).unwrap();
         let library = library().join("library");
         rushes([
-            "render", spec.to_str().unwrap(), "--export", "json", "--models-dir", models(), "--library",
-            library.to_str().unwrap(), "-q",
+            "render",
+            spec.to_str().unwrap(),
+            "--export",
+            "json",
+            "--models-dir",
+            models(),
+            "--library",
+            library.to_str().unwrap(),
+            "-q",
         ])
     };
-    let assets = "film: { library: { media: 'bunny' } }, shot: { library: { media: 'bunny', shot: 1 } },
+    let assets =
+        "film: { library: { media: 'bunny' } }, shot: { library: { media: 'bunny', shot: 1 } },
                   said: { library: { search: 'the epoch of incredulity' } }";
     let items = "{ asset: 'said' }, { asset: 'shot' }, { asset: 'film', from: '1s', to: '2s' }";
     let made: Value = serde_json::from_str(&of(assets, items).ok().text()).unwrap();
@@ -254,8 +262,11 @@ fn assets_are_looked_up_in_a_library() {
     let words = words_of(&library().join("library"));
     assert!(!words.is_empty() && from != "0s", "{from}");
 
-    let ran = of("a: { library: { media: 'nobody' } }, b: { library: { media: 'bunny', shot: 9999 } }",
-        "{ asset: 'a' }, { asset: 'b' }").exits(1);
+    let ran = of(
+        "a: { library: { media: 'nobody' } }, b: { library: { media: 'bunny', shot: 9999 } }",
+        "{ asset: 'a' }, { asset: 'b' }",
+    )
+    .exits(1);
     for wanted in ["/assets/a/library", "/assets/b/library", "shots"] {
         assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
     }

@@ -88,6 +88,11 @@ impl SoundHeader {
         i64::from(self.frame)
     }
 
+    /// Sets how many samples a packet holds.
+    pub(super) fn set_frame(&mut self, samples: i64) {
+        self.frame = i32::try_from(samples).unwrap_or(0);
+    }
+
     /// How many samples are decoded before the first that is heard.
     pub(super) fn set_padding(&mut self, samples: i64) {
         self.padding = i32::try_from(samples).unwrap_or(0);

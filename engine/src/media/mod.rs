@@ -72,5 +72,5 @@ pub use reading::{FrameSink, GroupJudge, Picked, Reading};
 pub use report::{Notice, ReadReport, SoundReport};
 pub use select::{FramePolicy, Precision};
 pub use small::{SMALL_HEIGHT, SMALL_WIDTH, SmallPicture};
-pub use sound_copy::{copy_sound, copyable_sound};
 pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};
+pub use sound_copy::{copy_sound, copyable_sound};

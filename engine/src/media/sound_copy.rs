@@ -19,7 +19,11 @@ const FRAME: i64 = 1024;
 ///
 /// # Errors
 /// As [`probe()`](crate::media::probe()).
-pub fn copyable_sound(path: &Path, limits: &Limits, cancel: &Cancel) -> Result<Option<SoundHeader>> {
+pub fn copyable_sound(
+    path: &Path,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Option<SoundHeader>> {
     let mut input = Input::open(path, limits, cancel)?;
     Ok(header(&mut input).map(|(_, header)| header))
 }
@@ -35,8 +39,13 @@ fn header(input: &mut Input) -> Option<(usize, SoundHeader)> {
     if !input.is_seekable() {
         return None;
     }
-    let header = SoundHeader::of_parameters(&input.parameters(stream.index)?)?;
-    (header.frame() == FRAME).then_some((stream.index, header))
+    let mut header = SoundHeader::of_parameters(&input.parameters(stream.index)?)?;
+    // Demuxers do not always say how much a packet holds; its times do, and are compared.
+    if header.frame() != 0 && header.frame() != FRAME {
+        return None;
+    }
+    header.set_frame(FRAME);
+    Some((stream.index, header))
 }
 
 /// Gives the packets that are heard from media time `from` up to `to`; the first ones' times lie
@@ -51,9 +60,8 @@ pub fn copy_sound(
     cancel: &Cancel,
     take: &mut dyn FnMut(SoundPacket) -> Result<()>,
 ) -> Result<SoundHeader> {
-    let uneven = || {
-        Error::new(ErrorKind::Input, Stage::Demux, "its sound cannot be copied").input(path)
-    };
+    let uneven =
+        || Error::new(ErrorKind::Input, Stage::Demux, "its sound cannot be copied").input(path);
     let mut input = Input::open(path, limits, cancel)?;
     let (index, mut header) = header(&mut input).ok_or_else(uneven)?;
     let origin = probe::describe(&mut input).origin;

@@ -35,7 +35,8 @@ pub fn resolve(
     cancel: &Cancel,
 ) -> Result<Draft> {
     let Some(timeline) = draft.timeline() else { return Ok(draft) };
-    let mut looking = Looking { films: Films::new(library, catalogue), catalogue, embedders, cancel };
+    let mut looking =
+        Looking { films: Films::new(library, catalogue), catalogue, embedders, cancel };
     let mut faults = Faults::default();
     let mut found: BTreeMap<String, (String, Option<Span>)> = BTreeMap::new();
     for (name, asset) in &timeline.assets {
@@ -44,7 +45,9 @@ pub fn resolve(
             Ok(place) => {
                 found.insert(name.clone(), place);
             }
-            Err(why) => faults.add(format!("{}/library", crate::timeline::step("/assets", name)), why),
+            Err(why) => {
+                faults.add(format!("{}/library", crate::timeline::step("/assets", name)), why)
+            }
         }
     }
     draft.add(faults);

@@ -7,8 +7,8 @@ use crate::library::{Catalogue, Library};
 use crate::search::{Hit, Reason};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{
-    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Preset, Rate, Rgb, Safe, Size, Sound, TextLook,
-    Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
+    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Preset, Rate, Rgb, Safe,
+    Size, Sound, TextLook, Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -415,7 +415,8 @@ fn own_size(info: &Value) -> Option<(u32, u32)> {
 fn canvas(info: &Value, size: Option<Size>) -> Canvas {
     let rate = pictures(info).and_then(|video| Rate::parse(video["frame_rate"].as_str()?));
     let even = |side: u32| (side & !1).clamp(16, 16_384);
-    let own = own_size(info).map(|(width, height)| Size { width: even(width), height: even(height) });
+    let own =
+        own_size(info).map(|(width, height)| Size { width: even(width), height: even(height) });
     Canvas {
         size: size.or(own).unwrap_or(Size { width: 1920, height: 1080 }),
         rate: rate.unwrap_or(Rate::PAL),

@@ -556,12 +556,10 @@ impl Edit {
         let mut animation = Animation::new(BufWriter::new(file), format)?;
         for n in 0..self.layout.frames {
             self.cancel.check(Stage::Render)?;
-            let picture = planar_to_rgb(
-                planes(&*scene.frame(n)?),
-                (size.width, size.height),
-                matrix,
-            )?;
-            let end = rate.time(n + 1).rescale(TimeBase::per_second(1_000_000_000), Rounding::Nearest);
+            let picture =
+                planar_to_rgb(planes(&*scene.frame(n)?), (size.width, size.height), matrix)?;
+            let end =
+                rate.time(n + 1).rescale(TimeBase::per_second(1_000_000_000), Rounding::Nearest);
             let end = u64::try_from(end.ticks()).unwrap_or(0);
             animation.push(picture, Duration::from_nanos(end)).map_err(|e| e.input(output))?;
             if let Some(progress) = &self.progress {

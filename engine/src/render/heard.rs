@@ -5,15 +5,15 @@
 //! takes two passes and more, the mix lies in an unnamed file meanwhile (23 MB a minute).
 
 use super::assets::Sources;
-use super::parts::{Footer, Part, Store};
 use super::inks::Inks;
+use super::parts::{Footer, Part, Store};
 use super::sound::{
     Ducking, LoudnessTarget, Mastering, Programme, Stereo, Stretcher, duck, measure,
 };
+use super::target::{OutputFormat, Target};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
-use super::target::{OutputFormat, Target};
 use crate::media::{
     Channels, FilmFormat, FilmSound, SoundCodec, SoundCursor, SoundFormat, SoundPacket, SoundShape,
     copy_sound, copyable_sound,
@@ -57,9 +57,7 @@ impl Heard<'_> {
     /// Where one sound begins or ends without a fade, in rising order.
     pub fn seams(&self) -> Vec<u64> {
         let clips = self.layout.sound.iter();
-        let ends = clips.flat_map(|clip| {
-            [(clip.start, clip.fade_in), (clip.end, clip.fade_out)]
-        });
+        let ends = clips.flat_map(|clip| [(clip.start, clip.fade_in), (clip.end, clip.fade_out)]);
         let inside = ends.filter(|(at, fade)| *fade == 0 && *at > 0 && *at < self.layout.samples);
         let mut seams: Vec<u64> = inside.map(|(at, _)| at).collect();
         seams.sort_unstable();
@@ -140,12 +138,7 @@ impl Heard<'_> {
     }
 
     /// Copies, or mixes and encodes the sound into `store`.
-    pub fn encode(
-        &self,
-        store: &Store,
-        key: &str,
-        target: &Target,
-    ) -> Result<Part> {
+    pub fn encode(&self, store: &Store, key: &str, target: &Target) -> Result<Part> {
         if let Some(clip) = self.untouched(target)?
             && let Some(part) = self.copy(store, key, clip)?
         {
@@ -314,8 +307,7 @@ impl<'a> Mixing<'a> {
                 Open::Cursor(cursor) => Stereo::from_interleaved(&cursor.read(wanted)?, 2),
                 Open::Stretched(pair) => {
                     let (cursor, stretcher) = &mut **pair;
-                    let mut read =
-                        |count| Ok(Stereo::from_interleaved(&cursor.read(count)?, 2));
+                    let mut read = |count| Ok(Stereo::from_interleaved(&cursor.read(count)?, 2));
                     stretcher.next(wanted, &mut read)?
                 }
             };

@@ -119,8 +119,7 @@ impl Inks {
     /// When captions hang over the canvas's edge, in order.
     pub fn cut_off(&self) -> Vec<Span> {
         let spans = self.tracks.iter().flat_map(|track| track.drawn.cut_off());
-        let mut spans: Vec<Span> =
-            spans.filter_map(|(start, end)| Span::new(start, end)).collect();
+        let mut spans: Vec<Span> = spans.filter_map(|(start, end)| Span::new(start, end)).collect();
         spans.sort_by_key(|span| span.start);
         spans
     }

@@ -9,7 +9,8 @@ use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{
-    FilmFormat, FilmHeader, FilmPacket, FilmTrack, FilmWriter, ParameterSets, SoundPacket, copy_packets,
+    FilmFormat, FilmHeader, FilmPacket, FilmTrack, FilmWriter, ParameterSets, SoundPacket,
+    copy_packets,
 };
 use crate::time::{Rounding, TimeBase, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -65,7 +66,9 @@ impl Joining<'_> {
             writer,
             base: encoding.base,
             sound: self.sound.map(Part::packets).transpose()?,
-            clock: TimeBase::per_second(sound.map_or(super::heard::RATE, |(header, _)| header.rate())),
+            clock: TimeBase::per_second(
+                sound.map_or(super::heard::RATE, |(header, _)| header.rate()),
+            ),
             waiting: None,
         };
         let mut pieces = Vec::new();

@@ -1,8 +1,8 @@
 //! What an output was made of, beside it: segments with the digests of their pictures and packets,
 //! so that it can be checked later without making it again.
 
-use crate::error::{Error, ErrorKind, Result, Stage};
 use super::target::Target;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::{FilmCodec, FilmHeader, SoundHeader};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;

@@ -41,10 +41,7 @@ impl Memory {
             let deep = video.bit_depth.is_some_and(|bits| bits > 8);
             Some(picture(video.width, video.height, deep) * OF_FILM)
         });
-        Self {
-            base: PROGRAM,
-            each: canvas * (OF_CANVAS + nearest(target).pictures_held) + sources,
-        }
+        Self { base: PROGRAM, each: canvas * (OF_CANVAS + nearest(target).pictures_held) + sources }
     }
 
     /// As many jobs as fit into `limit`, at least one, at most `wanted`.

@@ -25,7 +25,8 @@ impl Pace {
             .filter(|spent| spent.cpu_seconds > 0.0)
             .map(|spent| spent.megapixels / spent.cpu_seconds);
         Self {
-            megapixels_per_second: measured.unwrap_or_else(|| nearest(target).megapixels_per_second),
+            megapixels_per_second: measured
+                .unwrap_or_else(|| nearest(target).megapixels_per_second),
             measured: measured.is_some(),
         }
     }

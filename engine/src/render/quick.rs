@@ -54,11 +54,8 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
             ..VideoItem::blank()
         });
     }
-    let video = VideoSettings {
-        crf: Some(18.0),
-        preset: Some("fast".into()),
-        ..VideoSettings::default()
-    };
+    let video =
+        VideoSettings { crf: Some(18.0), preset: Some("fast".into()), ..VideoSettings::default() };
     Ok(Timeline {
         rushes: VERSION,
         name: None,

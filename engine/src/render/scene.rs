@@ -14,9 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{FilmCursor, PlanarConverter, PlanarSamples, Rotation, StreamKind, VideoFrame};
 use crate::time::Timestamp;
-use crate::timeline::{
-    Animated, Clip, Fit, Layout, NORMAL_SPEED, Rate, Shown, Timeline, Wipe,
-};
+use crate::timeline::{Animated, Clip, Fit, Layout, NORMAL_SPEED, Rate, Shown, Timeline, Wipe};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -99,8 +97,7 @@ impl Film {
         converter: &mut PlanarConverter,
     ) -> Result<Kept> {
         let tick = self.cursor.tick(time);
-        let shown =
-            |kept: &&Kept| kept.from <= tick && kept.until.is_none_or(|until| tick < until);
+        let shown = |kept: &&Kept| kept.from <= tick && kept.until.is_none_or(|until| tick < until);
         if let Some(kept) = self.recent.iter().find(shown) {
             return Ok(kept.clone());
         }

@@ -49,10 +49,7 @@ pub(super) fn look(
     film: &FilmEncoding,
     store: &Store,
     part: &str,
-    give: &mut dyn FnMut(
-        &mut FilmEncoder,
-        &mut dyn FnMut(FilmPacket) -> Result<()>,
-    ) -> Result<()>,
+    give: &mut dyn FnMut(&mut FilmEncoder, &mut dyn FnMut(FilmPacket) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
     let (folder, stats) = folder(store)?;
     let film = FilmEncoding {

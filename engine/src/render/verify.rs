@@ -334,9 +334,8 @@ fn sound(
     /// -60 dBFS.
     const QUIET: f32 = 0.001;
     let format = SoundFormat { rate: NonZeroU32::new(RATE), channels: Channels::Stereo };
-    let time = |at: u64| {
-        Timestamp::new(i64::try_from(at).unwrap_or(i64::MAX), TimeBase::per_second(RATE))
-    };
+    let time =
+        |at: u64| Timestamp::new(i64::try_from(at).unwrap_or(i64::MAX), TimeBase::per_second(RATE));
     let mut cursor = SoundCursor::open(output, Timestamp::ZERO, format, limits, cancel)?;
     let mut going = Going::default();
     let mut seams = seams.iter().copied().filter(|seam| *seam >= REACH as u64).peekable();

@@ -57,7 +57,11 @@ pub struct Animation<W: Write> {
 enum Coder<W: Write> {
     Gif(Box<GifEncoder<W>>),
     /// libwebp is given everything at the end: pictures with the time of each in milliseconds.
-    WebP { out: W, pictures: Vec<(RgbImage, i32)>, bytes: u64 },
+    WebP {
+        out: W,
+        pictures: Vec<(RgbImage, i32)>,
+        bytes: u64,
+    },
 }
 
 /// Bytes of pictures that are held for a WebP: half a minute at 640 x 360.

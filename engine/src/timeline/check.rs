@@ -22,7 +22,10 @@ impl Timeline {
             let at = step("/assets", name);
             let given = [asset.file.is_some(), asset.image.is_some(), asset.library.is_some()];
             if given.into_iter().filter(|given| *given).count() != 1 {
-                faults.add(at.clone(), "must have exactly one of \"file\", \"image\" and \"library\"");
+                faults.add(
+                    at.clone(),
+                    "must have exactly one of \"file\", \"image\" and \"library\"",
+                );
             }
             if let Some(asset) = &asset.library {
                 asset.check(&format!("{at}/library"), faults);
@@ -129,10 +132,13 @@ impl Output {
         if let Some(name) = &self.preset {
             let at = format!("{at}/preset");
             match Preset::named(name, &at) {
-                Ok(preset) if preset.size != canvas.size => faults.add(at, format!(
-                    "is for a canvas of {}, this one has {}: change its size, or use --preset",
-                    preset.size, canvas.size
-                )),
+                Ok(preset) if preset.size != canvas.size => faults.add(
+                    at,
+                    format!(
+                        "is for a canvas of {}, this one has {}: change its size, or use --preset",
+                        preset.size, canvas.size
+                    ),
+                ),
                 Ok(_) => {}
                 Err(unknown) => faults.0.extend(unknown.0),
             }
@@ -159,7 +165,8 @@ impl Output {
                 }
             }
             if container == Container::Gif && canvas.rate.num() > 50 * canvas.rate.den() {
-                let what = "cannot be: a GIF has at most 50 frames a second; lower the canvas's \"rate\"";
+                let what =
+                    "cannot be: a GIF has at most 50 frames a second; lower the canvas's \"rate\"";
                 faults.add(at, what);
             }
         }
@@ -191,7 +198,10 @@ impl Output {
         match video.passes {
             None | Some(1) => {}
             Some(2) if settled.bitrate.is_none() => {
-                faults.add(format!("{at}/video/passes"), "2 needs \"bitrate\": what is to be divided");
+                faults.add(
+                    format!("{at}/video/passes"),
+                    "2 needs \"bitrate\": what is to be divided",
+                );
             }
             Some(2) => {
                 let h264 = settled.codec.is_none() && container != Some(Container::Webm)

@@ -27,11 +27,7 @@ pub struct Draft {
 impl From<Timeline> for Draft {
     /// An edit without faults, as far as it is known.
     fn from(timeline: Timeline) -> Self {
-        Self {
-            timeline: Some(timeline),
-            faults: Faults::default(),
-            cuts: Cuts::default(),
-        }
+        Self { timeline: Some(timeline), faults: Faults::default(), cuts: Cuts::default() }
     }
 }
 

@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn every_file_reads_and_makes_a_good_edit() {
         for name in Preset::names() {
-            let preset = Preset::named(name, "").unwrap_or_else(|faults| panic!("{name}: {faults}"));
+            let preset =
+                Preset::named(name, "").unwrap_or_else(|faults| panic!("{name}: {faults}"));
             let text = "{ rushes: 1, canvas: { size: '320x180', rate: 25 },
                 assets: { a: { file: 'a.mp4' } }, video: [{ items: [{ asset: 'a' }] }] }";
             let mut template = Template::parse(text).unwrap();
@@ -164,7 +165,8 @@ mod tests {
             );
             Template::parse(&spec).unwrap().fill(&Values::new())
         };
-        let own = "{ preset: 'vertical-short', file: 'x.mov', video: { bitrate: 5000000, gop: 50 } }";
+        let own =
+            "{ preset: 'vertical-short', file: 'x.mov', video: { bitrate: 5000000, gop: 50 } }";
         let made = output(own).unwrap().outputs[0].settled();
         let video = made.video.unwrap();
         assert_eq!((video.crf, video.bitrate, video.gop), (None, Some(5_000_000), Some(50)));

@@ -29,6 +29,19 @@ fn facts(timeline: &Timeline) -> Facts {
 /// What each sample comes to: tracks of pictures with their items, tracks of sound with theirs, and
 /// how many things of it have no place in a spec; or the first fault.
 const READ: &[(&str, &str)] = &[
+    ("big_int.otio", "refused: /: is not JSON or JSON5: expected number at line 39 column 48"),
+    ("clip_example.otio", "1 |  | 11 frames | 1 notes"),
+    ("effects.otio", "13+1+0+0+4+0+0+0 | 0+2+1+0+6+0+1+1+0+1+1 | 1125 frames | 187 notes"),
+    ("generator_reference_test.otio", "1 |  | 50 frames | 1 notes"),
+    ("multiple_track.otio", "3+1+1 |  | 19 frames | 0 notes"),
+    ("multitrack.otio", "3+1+1 |  | 2677 frames | 5 notes"),
+    ("nested_example.otio", "4 |  | 636 frames | 7 notes"),
+    ("preflattened.otio", "5 |  | 2677 frames | 5 notes"),
+    ("premiere_example.otio", "1+3+1+2 | 2+1+1+2 | 636 frames | 3 notes"),
+    ("screening_example.otio", "9 |  | 1049 frames | 9 notes"),
+    ("simple_cut.otio", "4 |  | 19 frames | 0 notes"),
+    ("transition.otio", "4 |  | 19 frames | 0 notes"),
+    ("transition_test.otio", "3 |  | 150 frames | 3 notes"),
 ];
 
 #[test]

@@ -25,20 +25,32 @@ pub fn average(pictures: &[(&Picture, i64)]) -> Result<Picture> {
     }
     let mut made = (*first).clone();
     match &mut made.planes {
-        Planes::Eight(to) => mean(to, &weights, pictures.iter().map(|(p, _)| match &p.planes {
-            Planes::Eight(yuv) => Some(yuv),
-            Planes::Ten(_) => None,
-        })),
-        Planes::Ten(to) => mean(to, &weights, pictures.iter().map(|(p, _)| match &p.planes {
-            Planes::Ten(yuv) => Some(yuv),
-            Planes::Eight(_) => None,
-        })),
+        Planes::Eight(to) => mean(
+            to,
+            &weights,
+            pictures.iter().map(|(p, _)| match &p.planes {
+                Planes::Eight(yuv) => Some(yuv),
+                Planes::Ten(_) => None,
+            }),
+        ),
+        Planes::Ten(to) => mean(
+            to,
+            &weights,
+            pictures.iter().map(|(p, _)| match &p.planes {
+                Planes::Ten(yuv) => Some(yuv),
+                Planes::Eight(_) => None,
+            }),
+        ),
     }
     Ok(made)
 }
 
 fn unlike() -> Error {
-    Error::new(ErrorKind::Internal, Stage::Render, "pictures of different shapes cannot be averaged")
+    Error::new(
+        ErrorKind::Internal,
+        Stage::Render,
+        "pictures of different shapes cannot be averaged",
+    )
 }
 
 /// Shares as weights that add up to [`WHOLE`]; what rounding leaves goes to the largest.
