@@ -309,13 +309,13 @@ fn a_check_finds_clicks_and_pictures_that_hardly_change() {
         let of = |s: &&rushes::render::Suspicion| s.what == what;
         report.suspicions.iter().filter(of).map(|s| s.span).collect::<Vec<_>>()
     };
-    // 1.013 s of 331 Hz are no whole number of periods.
-    let cut = "{ asset: 'a', to: '1.013s' }, { asset: 'a', from: '2s', to: '4s' }";
+    // From the end of a period to a quarter of one.
+    let cut = "{ asset: 'a', to: '1s' }, { asset: 'a', from: '2.00075s', to: '4s' }";
     let clicks = found(cut, Oddity::Click);
     assert_eq!(clicks.len(), 1, "{clicks:?}");
     assert!((clicks[0].start.as_secs_f64() - 1.0).abs() < 0.03, "{clicks:?}");
-    let faded = "{ asset: 'a', to: '1.013s' },
-                 { asset: 'a', from: '2s', to: '4s', enter: { kind: 'dissolve', length: '2f' } }";
+    let faded = "{ asset: 'a', to: '1s' },
+                 { asset: 'a', from: '2.00075s', to: '4s', enter: { kind: 'dissolve', length: '2f' } }";
     assert_eq!(found(faded, Oddity::Click), []);
     assert_eq!(found("{ asset: 'a', to: '4s' }", Oddity::Freeze).len(), 1);
 }
@@ -326,16 +326,15 @@ fn tags_are_told_when_they_are_others() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.mkv");
     render(&spec(&film.path, "{ asset: 'a', to: '30f' }", "outputs: [{ copy: false }]"), &file);
-    // The same packets with other tags in the container, under the old manifest.
+    // The same pictures coded anew with other tags, under the old manifest.
     let other = dir.path().join("b.mkv");
     let tags = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-color_range", "pc"];
-    let args = ["-v", "error", "-i", arg(&file), "-c", "copy", "-r", "25"];
+    let args = ["-v", "error", "-i", arg(&file), "-c:v", "libx264", "-preset", "ultrafast"];
     output("ffmpeg", &[&args[..], &tags, &["-y", arg(&other)]].concat());
     std::fs::rename(&other, &file).unwrap();
     let told = verify(&file, false, &Limits::default(), &Cancel::new()).unwrap().faults.join("; ");
-    for wanted in ["the range is pc", "the primaries are", "the transfer"] {
-        let wanted = wanted.replace(" are", " is");
-        assert!(told.contains(&wanted), "{wanted}: {told}");
+    for wanted in ["the range is pc", "primaries is bt2020", "the transfer is smpte2084"] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
     }
 }
 
@@ -609,5 +608,5 @@ fn music_steps_back_where_captions_say_that_somebody_speaks() {
     let spoken = level(&format!("captions: [{{ file: '{}', asset: 'a' }}],", words.display()));
     // Without captions it is down all the time; with them only under the words.
     assert!(whole(1.0) < 0.02 && whole(4.0) < 0.02 && whole(8.0) < 0.02);
-    assert!(spoken(1.0) > 0.1 && spoken(4.0) < 0.02 && spoken(8.0) > 0.1);
+    assert!(spoken(1.0) > 0.05 && spoken(4.0) < 0.02 && spoken(8.0) > 0.05);
 }
