@@ -542,7 +542,9 @@ fn sound_that_nothing_is_done_to_is_copied() {
             arg(file),
         ];
         let said = String::from_utf8(output("ffprobe", &args)).unwrap();
-        said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        // Side data adds a comma to a packet's line.
+        let words = said.split(|c: char| c.is_whitespace() || c == ',');
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
     let format = rushes::media::SoundFormat {
         rate: std::num::NonZeroU32::new(48_000),
