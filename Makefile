@@ -68,9 +68,17 @@ bench-many: setup ## build for release and put 1000 small films into one library
 	$(CARGO) build --release --locked -p rushes-cli
 	python3 benches/many.py
 
-bench-render: setup ## build for release and compare rendering with ffmpeg
+PEERS ?= $(or $(CARGO_TARGET_DIR),target)/bench-peers
+
+bench-render: setup ## build for release and compare rendering with ffmpeg, MoviePy, melt, auto-editor
 	$(CARGO) build --release --locked -p rushes-cli
-	python3 benches/render.py
+	@command -v melt >/dev/null || apt-get install -y -q melt || echo "no melt here: left out" >&2
+	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q moviepy || echo "no MoviePy here: left out" >&2
+	@$(PEERS)/bin/pip install -q auto-editor || echo "no auto-editor here: left out" >&2
+	python3 benches/render.py \
+	    $$($(PEERS)/bin/python -c 'import moviepy' 2>/dev/null && echo --moviepy $(PEERS)/bin/python) \
+	    $$(test -x $(PEERS)/bin/auto-editor && echo --auto-editor $(PEERS)/bin/auto-editor)
 
 clean-demo: ## remove what `make demo` made
 	rm -rf demo

@@ -2,8 +2,8 @@
 """Rendering by Rushes beside ffmpeg (one filter graph), MoviePy and melt with the same x264 settings, on
 the same film in the same run.
 
-    cargo build --release -p rushes-cli && pip install moviepy && apt install melt
-    python3 benches/render.py
+    make bench-render            # installs MoviePy and auto-editor beside the build, and melt if it can
+    python3 benches/render.py --moviepy PYTHON --auto-editor PROGRAM
 
 The reel: four cuts of 3 s from 16:9 to 9:16 with a logo, captions whose words light up as they are
 said, and a loudness. Cuts only: 3 s and 30 s out of a film with a keyframe every 2 s. Variants: 50 films
@@ -246,7 +246,21 @@ class Contender:
                 "rss": max(r["rss"] for r in runs)}
 
 
-def cut_cases(rushes, film, jobs, python, melt):
+def auto_editor(options):
+    """The auto-editor that was named, else one on the PATH; None where there is none."""
+    return options.auto_editor or shutil.which("auto-editor")
+
+
+def cut_by_auto_editor(program, film, a, b, out):
+    """Its way of cutting by hand: keep only one stretch, given in frames; x264 as the others have it."""
+    rate = 30
+    keep = f"{round(a * rate)},{round(b * rate)}"
+    return [program, film, "--edit", "none", "--cut-out", f"0,{keep.split(',')[0]}", f"{keep.split(',')[1]},end",
+            "-c:v", "libx264", "-crf", "18", "-preset", "fast", "-c:a", "aac", "-b:a", "192k", "--no-open", "-q",
+            "-o", out]
+
+
+def cut_cases(rushes, film, jobs, python, melt, editor):
     cases = {}
     for name, (a, b) in CUTS.items():
         slug = name.replace(" ", "-")
@@ -262,6 +276,9 @@ def cut_cases(rushes, film, jobs, python, melt):
             command = ["melt", "-silent", "-profile", "atsc_1080p_30", film, f"in={round(a * 30)}",
                        f"out={round(b * 30) - 1}", *melt_consumer(melts)]
             cases[name]["melt"] = Contender(command, melts)
+        if editor:
+            edited = OUT / f"{slug}-auto-editor.mp4"
+            cases[name]["auto-editor"] = Contender(cut_by_auto_editor(editor, film, a, b, edited), edited)
         if python:
             job = OUT / f"{slug}-moviepy.json"
             job.write_text(json.dumps({"film": str(film), "from": a, "to": b, "out": str(movies)}))
@@ -361,6 +378,9 @@ def described(case, film, out):
 
 
 
+MOST_MEMORY = 300e6
+
+
 def judged(results):
     """The issue's targets beside what was seen, as (what, wanted, seen ratio, met)."""
     rows = []
@@ -381,6 +401,14 @@ def judged(results):
     row("cut of 30 s", "cut of 30 s: times less than encoding (ffmpeg)", "rushes", "ffmpeg", 8, False)
     row("variants", "variants: times less than one by one", "rushes", "rushes, one by one", 3.3, False)
     row("caption", "edited caption: CPU of the whole's", "rushes, one edited", "rushes, from nothing", 0.1)
+    row("cut of 3 s", "cut of 3 s: CPU of auto-editor's", "rushes", "auto-editor", 1.0)
+    row("cut of 30 s", "cut of 30 s: CPU of auto-editor's", "rushes", "auto-editor", 1.0)
+    peaks = [run["peak_mb"] for who in results.values() for name, run in who.items()
+             if name.startswith("rushes") and "peak_mb" in run]
+    if peaks:
+        most = max(peaks)
+        rows.append(("peak memory of rushes in any work (MB)", f"at most {MOST_MEMORY / 1e6:.0f}", most,
+                     most <= MOST_MEMORY / 1e6))
     return rows
 
 
@@ -410,6 +438,7 @@ def main():
     parser.add_argument("--variants", type=int, default=50)
     parser.add_argument("--rushes", type=Path, default=TARGET / "release" / "rushes")
     parser.add_argument("--moviepy", type=Path, help="a Python that has MoviePy")
+    parser.add_argument("--auto-editor", type=Path, help="PyPI auto-editor's program")
     parser.add_argument("--only", help="cases whose name holds this")
     parser.add_argument("--note", default="", help="a sentence for the report")
     parser.add_argument("-o", "--output", type=Path, help="write results as JSON, and beside it as Markdown")
@@ -420,7 +449,7 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     film = film_60s()
     jobs, python, melt = options.jobs, options.moviepy, shutil.which("melt")
-    cases = {**reel_cases(rushes, film, jobs, python, melt), **cut_cases(rushes, film, jobs, python, melt),
+    cases = {**reel_cases(rushes, film, jobs, python, melt), **cut_cases(rushes, film, jobs, python, melt, auto_editor(options)),
              **caption_cases(rushes, film, jobs), **sheet_cases(rushes, film),
              **variant_cases(rushes, film, jobs, options.variants)}
     results = {}

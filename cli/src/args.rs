@@ -252,7 +252,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Render a timeline: films, pictures and sounds put together as a spec says
     #[command(
-        after_help = "Examples:\n  rushes render reel.json5 -o reel.mp4\n  rushes render reel.json5 --var title=Hello --plan\n  rushes render reel.json5 --matrix -o variants\n  rushes render reel.json5 --frame 12.4s -o frame.png\n\ndocs/timeline.md explains specs. What a stopped render has finished is not done again."
+        after_help = "Examples:\n  rushes render reel.json5 -o reel.mp4\n  rushes render reel.json5 --var title=Hello --plan\n  rushes render reel.json5 --matrix -o variants\n  rushes render reel.json5 --preset vertical-short -o short.mp4\n  rushes render reel.json5 --frame 12.4s -o frame.png\n\ndocs/timeline.md explains specs. What a stopped render has finished is not done again."
     )]
     Render(RenderArgs),
     /// Put an edit together out of a library: what a question finds, shots, named stretches

@@ -45,7 +45,14 @@ impl Bar {
                 bar.set_position((share * 1000.0) as u64);
             }
             let all = all.as_ref().map_or_else(String::new, |all| all.told(share.unwrap_or(0.0)));
-            bar.set_message(format!("{progress}{all}"));
+            let seconds = bar.elapsed().as_secs_f64();
+            let pace = match progress.frames {
+                frames if frames > 0 && seconds > 0.5 => {
+                    format!(", {:.0} fps", frames as f64 / seconds)
+                }
+                _ => String::new(),
+            };
+            bar.set_message(format!("{progress}{pace}{all}"));
         })
     }
 }

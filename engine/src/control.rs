@@ -42,6 +42,8 @@ pub struct Progress {
     pub total: Option<Timestamp>,
     /// Frames delivered to consumers so far.
     pub frames: u64,
+    /// Bytes of output made so far, where that is known.
+    pub bytes: u64,
 }
 
 impl Progress {
@@ -60,6 +62,9 @@ impl std::fmt::Display for Progress {
         }
         if self.frames > 0 {
             write!(f, ", {} frames", self.frames)?;
+        }
+        if self.bytes > 0 {
+            write!(f, ", {:.1} MB", self.bytes as f64 / 1e6)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::embed::LookArgs;
+use super::render::preset;
 use super::search::{AmongArgs, films, models};
 use crate::args::{moment, step};
 use crate::output::Status;
@@ -46,6 +47,9 @@ pub struct RemixArgs {
     /// The size of the film, e.g. 1080x1920 [default: as the first one]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub size: Option<Size>,
+    /// Make it for a destination: vertical-short, square, 1080p, 4k
+    #[arg(long, value_name = "NAME", conflicts_with = "size", value_parser = preset)]
+    pub preset: Option<String>,
     /// Write what is said, the word that is being said lit up
     #[arg(long)]
     pub captions: bool,
@@ -121,6 +125,7 @@ fn work(session: &Session, args: &RemixArgs) -> anyhow::Result<()> {
             OrderChoice::Time => Order::Time,
         },
         size: args.size,
+        preset: args.preset.clone(),
         captions: args.captions,
     };
     let made = remix(&library, &catalogue, &wishes, &rules)?;

@@ -6,12 +6,13 @@ use crate::output::{Status, complain, say};
 use crate::progress::Bar;
 use clap::{Args, ValueEnum};
 use rushes::error::{Error, ErrorKind, Stage};
-use rushes::library::{StagedFile, refuse_same_file};
+use rushes::library::{Library, StagedFile, refuse_same_file};
+use rushes::remix::{needs_library, resolve};
 use rushes::render::{self, Edit, How, PlanReport, RenderReport, Stretch, Target, VerifyReport};
 use rushes::stills::PictureFormat;
 use rushes::text::plain;
 use rushes::time::Timestamp;
-use rushes::timeline::{self, Faults, Template, Timeline, Values};
+use rushes::timeline::{self, Draft, Faults, Preset, Template, Values};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub struct RenderArgs {
     /// Render every variant of the spec's matrix
     #[arg(long)]
     pub matrix: bool,
+    /// Make it for a destination: vertical-short, square, 1080p, 4k
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    pub preset: Option<String>,
     /// Tell what would be copied, found or encoded, and why, without doing it
     #[arg(long, conflicts_with_all = ["frame", "export"])]
     pub plan: bool,
@@ -45,10 +49,16 @@ pub struct RenderArgs {
     /// Segments worked on at once [default: one per core]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Memory that it may take, about, e.g. 1G: fewer segments are worked on at once
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub mem: Option<u64>,
     /// Keep finished segments in this folder, so that a changed edit renders only what changed
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// Folder of fonts that were pulled [default: as `rushes models`]
+    /// The library that assets come from, if the spec has such
+    #[arg(long, default_value = "library", value_name = "DIR")]
+    pub library: PathBuf,
+    /// Folder of fonts and models that were pulled [default: as `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
     /// Print the JSON schema of specs instead
@@ -116,6 +126,16 @@ pub struct VerifyArgs {
     pub quick: bool,
 }
 
+fn bytes(text: &str) -> Result<u64, String> {
+    rushes::device::parse_bytes(text).ok_or_else(|| "write a size like 800M or 1G".to_owned())
+}
+
+/// The name of a destination.
+pub fn preset(text: &str) -> Result<String, String> {
+    let named = Preset::named(text, "").map(|_| text.to_owned());
+    named.map_err(|faults| faults.0.into_iter().map(|fault| fault.message).collect())
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -172,14 +192,14 @@ fn refuse(session: &Session, spec: &Path, faults: &Faults) -> anyhow::Result<Sta
 /// A spec as it was read.
 enum Read {
     Template(Template),
-    Edit(Box<Timeline>),
+    Edit(Box<Draft>),
 }
 
 fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
     let otio = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("otio"));
     if !otio {
-        return Ok(Template::parse(&text).map(Read::Template));
+        return Ok(Template::sketch(&text).map(Read::Template));
     }
     Ok(timeline::read_otio(&text).map(|(edit, notes)| {
         if !session.output.quiet {
@@ -187,7 +207,7 @@ fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
                 say(&format!("{}: {note}", plain(&path.to_string_lossy())));
             }
         }
-        Read::Edit(Box::new(edit))
+        Read::Edit(Box::new(edit.into()))
     }))
 }
 
@@ -221,9 +241,15 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
     for (i, (variant, edit)) in edits.into_iter().enumerate() {
         let job =
             Job { session, args, spec, variant: variant.as_deref(), shared: shared.as_deref() };
+        let is_faulty = !edit.faults().is_empty();
         match job.run(edit) {
             Ok(()) => status = status.and_success(),
             Err(error) => match error.downcast::<Error>() {
+                // Of the spec itself, so of every variant.
+                Ok(error) if is_faulty && Faults::of(&error).is_some() => {
+                    let faults = Faults::of(&error).cloned().unwrap_or_default();
+                    return refuse(session, spec, &faults);
+                }
                 Ok(error) => {
                     session.output.failure(&error)?;
                     status = status.and_failure(&error, i == 0 || status != Status::Ok);
@@ -242,24 +268,28 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-type Variants = Vec<(Option<String>, Timeline)>;
+type Variants = Vec<(Option<String>, Draft)>;
 
 fn edits(args: &RenderArgs, read: Read) -> Result<Variants, Faults> {
-    let template = match read {
-        Read::Edit(edit) => return Ok(vec![(None, *edit)]),
-        Read::Template(template) => template,
+    let mut template = match (read, &args.preset) {
+        (Read::Edit(edit), None) => return Ok(vec![(None, *edit)]),
+        (Read::Edit(edit), Some(_)) => Template::from_tree(edit.whole()?.to_json())?,
+        (Read::Template(template), _) => template,
     };
+    if let Some(name) = &args.preset {
+        template.preset(name)?;
+    }
     let mut set = Values::new();
     for (name, value) in &args.vars {
         set.insert(name.clone(), template.value(name, value)?);
     }
     if !args.matrix {
-        return Ok(vec![(None, template.fill(&set)?)]);
+        return Ok(vec![(None, template.draft(&set))]);
     }
     template
         .variants(&set)?
         .into_iter()
-        .map(|variant| Ok((Some(variant.name), template.fill(&variant.values)?)))
+        .map(|variant| Ok((Some(variant.name), template.draft(&variant.values))))
         .collect()
 }
 
@@ -273,23 +303,27 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, edit: Timeline) -> anyhow::Result<()> {
+    fn run(&self, draft: Draft) -> anyhow::Result<()> {
         let (session, args) = (self.session, self.args);
         let folder = self.spec.parent().unwrap_or(Path::new(""));
+        let draft = self.looked_up(draft)?;
         if args.export == Some(Export::Json) {
-            let text = serde_json::to_string_pretty(&edit.to_json())?;
-            return self.text(&text);
+            let edit = draft.whole().map_err(Error::from)?;
+            return self.text(&serde_json::to_string_pretty(&edit.to_json())?);
         }
-        let outputs = edit.outputs.clone();
         let (limits, cancel) = (&session.run.limits, &session.run.cancel);
         let fonts = super::models::fonts(args.models_dir.as_deref())?;
-        let mut edit = Edit::open_with_fonts(edit, folder, fonts, limits, cancel)
-            .map_err(|e| e.input(self.spec))?;
+        let mut edit =
+            Edit::of_draft(draft, folder, fonts, limits, cancel).map_err(|e| e.input(self.spec))?;
+        let outputs = edit.timeline().outputs.clone();
         if args.preview {
             edit = edit.preview(360).map_err(|e| e.input(self.spec))?;
         }
         edit = edit.jobs(jobs(session, args.jobs));
         edit = edit.force(session.run.force);
+        if let Some(bytes) = args.mem {
+            edit = edit.memory(bytes);
+        }
         if let Some(cache) = args.cache.as_deref().or(self.shared) {
             edit = edit.cache(cache, 32 << 30);
         }
@@ -330,6 +364,24 @@ impl Job<'_> {
             rendered(session, self.variant, report)?;
         }
         Ok(())
+    }
+
+    /// The draft with what comes from a library looked up there.
+    fn looked_up(&self, draft: Draft) -> anyhow::Result<Draft> {
+        let (session, args) = (self.session, self.args);
+        let (wanted, asked) = draft.timeline().map_or((false, false), needs_library);
+        if !wanted {
+            return Ok(draft);
+        }
+        let library = Library::at(&args.library);
+        let catalogue = library.existing()?;
+        // Only questions need models; without them, words are looked for.
+        let embedders = match asked {
+            true => Some(super::embed::open(session, args.models_dir.as_deref())?.0),
+            false => None,
+        };
+        let cancel = &session.run.cancel;
+        Ok(resolve(draft, &library, &catalogue, embedders.as_ref(), cancel)?)
     }
 
     /// Where an output goes.
@@ -415,6 +467,17 @@ fn planned(
         report.encoded,
         report.megapixels
     );
+    if report.encoded > 0 {
+        let by = if report.pace.measured { "as the last time" } else { "by a table" };
+        let each = report.memory.each >> 20;
+        text += &format!(
+            "\n  about {:.0} s with {} jobs, {:.0} CPU-s ({by}); {} MB and {each} MB a job",
+            report.seconds.ceil(),
+            report.jobs,
+            report.cpu_seconds.ceil(),
+            report.memory.base >> 20
+        );
+    }
     for planned in &report.segments {
         let segment = &planned.segment;
         let what = match &segment.how {

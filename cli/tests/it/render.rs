@@ -243,11 +243,14 @@ fn all_that_is_wrong_with_a_spec_is_told_together() {
     let told: Vec<_> =
         ran.json().iter().map(|line| line["pointer"].as_str().unwrap().to_owned()).collect();
     let item = "/video/0/items/0";
+    // Its shape, its meaning and its files.
     let wanted = [
         "/canvas/size",
         &format!("{item}/from"),
         &format!("{item}/too"),
         "/video/0/items/1/colour",
+        &format!("{item}/asset"),
+        "/assets/a",
     ];
     assert_eq!(told, wanted);
     for pointer in wanted {
@@ -439,4 +442,51 @@ fn verify_finds_damage_and_what_was_never_rendered() {
     rushes(["verify", file]).exits(1).calm();
     let ran = rushes(["verify", film.to_str().unwrap()]).exits(1);
     assert!(ran.err.contains("only what rushes rendered has a manifest"), "{}", ran.err);
+}
+
+#[test]
+fn a_destination_and_a_limit_of_memory_are_words_of_the_command() {
+    let dir = folder();
+    let film = numbered(Variant::ClosedGop).path;
+    let spec = spec(dir.path(), &film, "{ asset: 'a', to: '4f', fit: 'cover' }", "");
+    let text = std::fs::read_to_string(&spec).unwrap().replace("copy: false, video", "video");
+    std::fs::write(&spec, text).unwrap();
+    let out = dir.path().join("out.mp4");
+    let more = ["--preset", "square", "--mem", "400M", "--jobs", "16"];
+    let planned =
+        render(&spec, &out, &[&more[..], &["--plan", "--json"]].concat()).ok().json_line();
+    let jobs = planned["jobs"].as_u64().unwrap();
+    assert!((1..16).contains(&jobs) && planned["cpu_seconds"].as_f64().unwrap() > 0.0, "{planned}");
+    assert_eq!(planned["pace"]["measured"], false);
+    render(&spec, &out, &more).ok();
+    assert_eq!(stream(&out, "v", "width,height"), "1080,1080");
+    for (wrong, told) in [("round", "vertical-short"), ("", "vertical-short")] {
+        let ran = render(&spec, &out, &["--preset", wrong]).exits(2);
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+    assert!(render(&spec, &out, &["--mem", "much"]).exits(2).err.contains("800M"));
+    // An animation by its name alone.
+    let gif = dir.path().join("out.gif");
+    let told = rushes([
+        "render",
+        "--json",
+        "-o",
+        gif.to_str().unwrap(),
+        "--preview",
+        plain_spec(dir.path(), &film).to_str().unwrap(),
+    ]);
+    assert_eq!(told.ok().json_line()["frames"], 4);
+    rushes(["verify", gif.to_str().unwrap()]).ok();
+}
+
+/// A spec that says nothing of outputs.
+fn plain_spec(dir: &Path, film: &Path) -> PathBuf {
+    let path = dir.join("plain.json5");
+    let text = format!(
+        "{{ rushes: 1, canvas: {{ size: '320x180', rate: 25 }}, assets: {{ a: {{ file: '{}' }} }},
+            video: [{{ items: [{{ asset: 'a', to: '4f' }}] }}] }}",
+        film.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    path
 }

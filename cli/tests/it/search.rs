@@ -175,6 +175,8 @@ fn an_edit_of_what_is_found_is_cut_at_words_says_why_and_renders() {
         reasons.map(|reason| (reason["how"].clone(), reason["text"].clone())).collect()
     };
     assert_eq!(items.len(), choices.len());
+    // Upright out of a wide film: the cut follows what draws the eye.
+    assert!(items.iter().all(|item| item["focus"]["follow"] == true), "{items:?}");
     for (item, choice) in items.iter().zip(&choices) {
         let (noted, told) = (&item["note"]["why"], &choice["why"]);
         assert_eq!((&noted["rank"], &noted["question"]), (&told["rank"], &told["question"]));
@@ -296,4 +298,52 @@ fn a_picture_and_a_moment_are_questions_too_and_answers_are_pages() {
     refused(&["--like", "bunny"], 2);
     refused(&["--like", "bunny@9999s", "--image", "x.jpg"], 2);
     refused(&["--image", path.to_str().unwrap(), "--joint", "clip-vit-b-32"], 3);
+}
+
+#[test]
+fn assets_are_looked_up_in_a_library() {
+    let dir = folder();
+    let spec = dir.path().join("edit.json5");
+    let of = |assets: &str, items: &str| {
+        let text = format!(
+            "{{ rushes: 1, canvas: {{ size: '320x180', rate: 24 }}, assets: {{ {assets} }},
+                video: [{{ items: [{items}] }}] }}"
+        );
+        std::fs::write(&spec, text).unwrap();
+        let library = library().join("library");
+        rushes([
+            "render",
+            spec.to_str().unwrap(),
+            "--export",
+            "json",
+            "--models-dir",
+            models(),
+            "--library",
+            library.to_str().unwrap(),
+            "-q",
+        ])
+    };
+    let assets =
+        "film: { library: { media: 'bunny' } }, shot: { library: { media: 'bunny', shot: 1 } },
+                  said: { library: { search: 'the epoch of incredulity' } }";
+    let items = "{ asset: 'said' }, { asset: 'shot' }, { asset: 'film', from: '1s', to: '2s' }";
+    let made: Value = serde_json::from_str(&of(assets, items).ok().text()).unwrap();
+    for name in ["film", "shot", "said"] {
+        assert!(Path::new(made["assets"][name]["file"].as_str().unwrap()).is_file(), "{made}");
+    }
+    let items = made["video"][0]["items"].as_array().unwrap();
+    assert!(items.iter().all(|item| item["from"].is_string() && item["to"].is_string()), "{made}");
+    // The stretch that is said begins at its words.
+    let from = items[0]["from"].as_str().unwrap();
+    let words = words_of(&library().join("library"));
+    assert!(!words.is_empty() && from != "0s", "{from}");
+
+    let ran = of(
+        "a: { library: { media: 'nobody' } }, b: { library: { media: 'bunny', shot: 9999 } }",
+        "{ asset: 'a' }, { asset: 'b' }",
+    )
+    .exits(1);
+    for wanted in ["/assets/a/library", "/assets/b/library", "shots"] {
+        assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
+    }
 }

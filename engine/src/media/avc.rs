@@ -73,6 +73,17 @@ impl ParameterSets {
         first.unwrap_or_default()
     }
 
+    /// Its sets as they stand in a packet, behind lengths of four bytes: in front of a keyframe they
+    /// take the place of those before that have the same numbers.
+    pub fn in_band(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for set in self.sps.values().chain(self.pps.values()) {
+            out.extend(u32::try_from(set.len()).unwrap_or(u32::MAX).to_be_bytes());
+            out.extend(set);
+        }
+        out
+    }
+
     /// The `avcC` record, for lengths of four bytes. Profile and level are the highest of all
     /// sets.
     pub fn record(&self) -> Vec<u8> {

@@ -3,8 +3,9 @@
 //! only from frame to frame what it wants next.
 
 use super::decoder::{Decoder, Step};
+use super::deinterlace::Deinterlacer;
 use super::frame::{StreamLook, VideoFrame};
-use super::info::{MediaInfo, StreamKind};
+use super::info::{MediaInfo, Scan, StreamKind};
 use super::input::{Input, Want};
 use super::packet::PacketReader;
 use super::select::StreamClock;
@@ -12,9 +13,10 @@ use super::{allow, gop::Coded as _, probe};
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
-use crate::time::{Rounding, Timestamp};
+use crate::time::{Rounding, TimeBase, Timestamp};
 use ffmpeg::Rational;
 use ffmpeg_next as ffmpeg;
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct FilmCursor {
     step: i64,
     /// Whether pictures can only be read from the start, by their order.
     untimed: bool,
+    /// Whether its pictures are made whole (bwdif): it says that it is interlaced, or one of them was.
+    interlaced: bool,
     late: Option<i64>,
     /// The tick of the first picture of all, once it was seen.
     first: Option<i64>,
@@ -51,9 +55,22 @@ struct State {
     last: Option<i64>,
     /// The keyframe that decoding began at: what is shown before it lacks what it refers to.
     key: Option<i64>,
+    /// Makes fields whole, once there are any.
+    fields: Option<Deinterlacer>,
+    /// Pictures that are ready.
+    ready: VecDeque<ffmpeg::frame::Video>,
+    /// Whether the first interlaced picture came unforeseen: what stands before it has to be seen too.
+    surprised: bool,
     /// Packets before the first keyframe cannot be decoded.
     started: bool,
     ended: bool,
+}
+
+impl State {
+    fn new(interlaced: bool, base: TimeBase) -> Self {
+        let fields = interlaced.then(|| Deinterlacer::new(base));
+        Self { fields, ..Self::default() }
+    }
 }
 
 impl FilmCursor {
@@ -80,6 +97,7 @@ impl FilmCursor {
             .and_then(|(n, d)| Some(Rational(n.parse().ok()?, d.parse().ok()?)));
         let format = &info.container;
         let untimed = allow::is_elementary(format) || (format == "avi" && video.reorder > 0);
+        let interlaced = matches!(video.scan, Scan::TopFirst | Scan::BottomFirst);
         let look = StreamLook {
             rotation: video.rotation,
             mirrored: video.mirrored,
@@ -100,9 +118,10 @@ impl FilmCursor {
             config: None,
             step,
             untimed,
+            interlaced,
             late: None,
             first: None,
-            state: State::default(),
+            state: State::new(interlaced, base),
             pixels: 0,
             info,
         })
@@ -119,6 +138,11 @@ impl FilmCursor {
         nearest(self.clock, time)
     }
 
+    /// The media time of a tick.
+    pub fn time(&self, tick: i64) -> Timestamp {
+        self.clock.time(tick)
+    }
+
     /// The picture shown at `time`: the last one that starts by then, the first one before that.
     /// Asking for rising times reads on; an earlier one seeks.
     ///
@@ -127,6 +151,11 @@ impl FilmCursor {
     pub fn frame_at(&mut self, time: Timestamp) -> Result<Arc<VideoFrame>> {
         let tick = self.tick(time);
         self.find(tick).map_err(|e| e.input(self.input.path()))
+    }
+
+    /// The tick at which the picture that was given last gives way to the next; `None` at the end.
+    pub fn gives_way(&self) -> Option<i64> {
+        self.state.next.as_ref().map(|next| next.pts())
     }
 
     fn find(&mut self, tick: i64) -> Result<Arc<VideoFrame>> {
@@ -147,6 +176,9 @@ impl FilmCursor {
             }
             if self.state.next.is_none() {
                 self.state.next = self.decode()?;
+                if std::mem::take(&mut self.state.surprised) {
+                    self.seek(tick)?;
+                }
             }
         }
     }
@@ -172,6 +204,9 @@ impl FilmCursor {
         if self.untimed || !self.input.is_seekable() {
             return self.reopen();
         }
+        // What a picture is made of fields with stands before and behind it: whichever way one comes
+        // there, it has to be seen, or the same picture would not look the same.
+        let tick = if self.interlaced { tick.saturating_sub(2 * self.step) } else { tick };
         // Demuxers seek by decode time, or roughly: if the first keyframe lies too late, from
         // further back.
         let mut back = 0;
@@ -197,7 +232,7 @@ impl FilmCursor {
     /// Forgets what was decoded and reads up to the next keyframe; gives its tick.
     fn restart(&mut self) -> Result<Option<i64>> {
         self.decoder.flush();
-        self.state = State::default();
+        self.state = State::new(self.interlaced, self.clock.base);
         while let Some(packet) = self.input.read()? {
             if packet.stream() != self.index {
                 continue;
@@ -216,9 +251,11 @@ impl FilmCursor {
     fn reopen(&mut self) -> Result<()> {
         let path = self.input.path().to_path_buf();
         let again = Self::open(&path, &self.limits, self.input.cancel())?;
-        let pixels = self.pixels;
+        let (pixels, interlaced) = (self.pixels, self.interlaced);
         *self = again;
         self.pixels = pixels;
+        self.interlaced = interlaced;
+        self.state = State::new(interlaced, self.clock.base);
         // As a stream that is read from its start needs no seek.
         self.state.started = false;
         self.prime()
@@ -241,6 +278,15 @@ impl FilmCursor {
     /// The next picture in order of time; `None` at the end.
     fn decode(&mut self) -> Result<Option<Arc<VideoFrame>>> {
         loop {
+            if let Some(raw) = self.state.ready.pop_front() {
+                let tick = self.placed(raw.timestamp());
+                if self.leads(Some(tick)) {
+                    continue;
+                }
+                self.state.last = Some(tick);
+                let time = self.clock.time(tick);
+                return Ok(Some(Arc::new(VideoFrame::new(raw, tick, time, self.look))));
+            }
             match self.decoder.receive_video()? {
                 Step::Frame(raw) => {
                     self.limits.check_picture(Stage::Decode, raw.width(), raw.height())?;
@@ -248,18 +294,29 @@ impl FilmCursor {
                     let bytes =
                         self.info.bytes.unwrap_or(u64::MAX / self.limits.pixels_per_byte.max(1));
                     self.limits.check_decoded(self.pixels, bytes)?;
-                    let tick = self.placed(raw.timestamp());
-                    // Leading pictures of an open group refer to what was not decoded.
-                    if self.state.key.is_some_and(|key| tick < key) && !self.untimed {
+                    if self.leads(raw.timestamp()) {
                         continue;
                     }
-                    self.state.last = Some(tick);
-                    let time = self.clock.time(tick);
-                    return Ok(Some(Arc::new(VideoFrame::new(raw, tick, time, self.look))));
+                    if raw.is_interlaced() && !self.interlaced {
+                        self.interlaced = true;
+                        self.state.surprised = true;
+                        self.state.fields = Some(Deinterlacer::new(self.clock.base));
+                    }
+                    match &mut self.state.fields {
+                        None => self.state.ready.push_back(raw),
+                        Some(fields) => self.state.ready.extend(fields.push(raw)?),
+                    }
                 }
                 Step::Drained => {
-                    self.state.ended = true;
-                    return Ok(None);
+                    let held = match &mut self.state.fields {
+                        Some(fields) => fields.finish()?,
+                        None => Vec::new(),
+                    };
+                    if held.is_empty() {
+                        self.state.ended = true;
+                        return Ok(None);
+                    }
+                    self.state.ready.extend(held);
                 }
                 Step::NeedInput => match self.next_packet()? {
                     Some(packet) => self.send(&packet)?,
@@ -267,6 +324,11 @@ impl FilmCursor {
                 },
             }
         }
+    }
+
+    /// Whether a picture leads an open group: it refers to what was not decoded.
+    fn leads(&self, tick: Option<i64>) -> bool {
+        !self.untimed && tick.zip(self.state.key).is_some_and(|(tick, key)| tick < key)
     }
 
     fn next_packet(&mut self) -> Result<Option<super::packet::CodedPacket>> {

@@ -12,6 +12,7 @@ use ffmpeg::format::Pixel;
 use ffmpeg::software::scaling;
 use ffmpeg::{Dictionary, Packet, Rational, codec, ffi, frame, picture};
 use ffmpeg_next as ffmpeg;
+use std::path::PathBuf;
 
 /// The codecs that pictures can be put into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -70,6 +71,16 @@ impl FilmCodec {
         codec::encoder::find_by_name(self.encoder()).is_some()
     }
 
+    /// The preset that is used where none is named; empty where there is nothing to choose.
+    pub fn usual_preset(self) -> &'static str {
+        match self {
+            Self::H264 | Self::Hevc => "medium",
+            Self::Vp9 => "4",
+            Self::Av1 => "8",
+            Self::Prores => "",
+        }
+    }
+
     /// The presets that may be asked for, from quick to thorough.
     pub fn presets(self) -> &'static [&'static str] {
         match self {
@@ -101,6 +112,25 @@ pub enum Quality {
     Crf(f64),
     /// Mean bits a second.
     Bitrate(u32),
+}
+
+/// The most bits a second, and the bits of the buffer that they fill (a decoder's, which must never
+/// run empty). Each stretch that is encoded for itself begins with a buffer that is nearly full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RateLimit {
+    /// Bits a second.
+    pub most: u32,
+    /// Bits.
+    pub buffer: u32,
+}
+
+/// One of two passes over the same pictures (H.264 only).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Writes down what each picture needs, into a file of this name.
+    First(PathBuf),
+    /// Divides the bits by what was written down there.
+    Second(PathBuf),
 }
 
 /// What pictures are tagged with, always.
@@ -153,6 +183,11 @@ pub struct FilmEncoding {
     pub rate: (u32, u32),
     /// How good.
     pub quality: Quality,
+    /// What it may take at most, in H.264, HEVC and VP9.
+    pub limit: Option<RateLimit>,
+    /// Which of two passes it is, if there are two.
+    #[serde(skip)]
+    pub pass: Option<Pass>,
     /// The encoder's effort, one of [`FilmCodec::presets`]; its default if absent.
     pub preset: Option<String>,
     /// Most pictures from one keyframe to the next.
@@ -231,7 +266,11 @@ impl FilmEncoder {
         let base = Rational(encoding.base.num().cast_signed(), encoding.base.den().cast_signed());
         let rate = Rational(encoding.rate.0.cast_signed(), encoding.rate.1.cast_signed());
         let mut context = codec::Context::new_with_codec(codec);
-        context.set_flags(codec::Flags::GLOBAL_HEADER);
+        context.set_flags(match &encoding.pass {
+            None => codec::Flags::GLOBAL_HEADER,
+            Some(Pass::First(_)) => codec::Flags::GLOBAL_HEADER | codec::Flags::PASS1,
+            Some(Pass::Second(_)) => codec::Flags::GLOBAL_HEADER | codec::Flags::PASS2,
+        });
         context.set_threading(codec::threading::Config {
             kind: codec::threading::Type::None,
             count: 1,
@@ -261,6 +300,10 @@ impl FilmEncoder {
             raw.colorspace = matrix;
             raw.color_range = ffi::AVColorRange::AVCOL_RANGE_MPEG;
             raw.chroma_sample_location = ffi::AVChromaLocation::AVCHROMA_LOC_LEFT;
+            if let Some(limit) = encoding.limit {
+                raw.rc_max_rate = i64::from(limit.most);
+                raw.rc_buffer_size = i32::try_from(limit.buffer).unwrap_or(i32::MAX);
+            }
         }
         let opened = video.open_as_with(codec, options(encoding)).map_err(|e| {
             Error::new(
@@ -421,7 +464,7 @@ fn options(encoding: &FilmEncoding) -> Dictionary<'static> {
     let preset = encoding.preset.as_deref().filter(|name| presets.contains(name));
     match encoding.codec {
         FilmCodec::H264 => {
-            options.set("preset", preset.unwrap_or("medium"));
+            options.set("preset", preset.unwrap_or(encoding.codec.usual_preset()));
             let mut own = "threads=1:lookahead-threads=1:sliced-threads=0".to_owned();
             if let Some(fit) = &encoding.fit {
                 own += &format!(":sps-id={}", fit.number);
@@ -429,18 +472,24 @@ fn options(encoding: &FilmEncoding) -> Dictionary<'static> {
                 options.set("level", &format!("{}.{}", fit.level / 10, fit.level % 10));
             }
             options.set("x264-params", &own);
+            // A value of its own, which nobody takes apart.
+            if let Some(Pass::First(path) | Pass::Second(path)) = &encoding.pass
+                && let Some(path) = path.to_str()
+            {
+                options.set("stats", path);
+            }
         }
         FilmCodec::Hevc => {
-            options.set("preset", preset.unwrap_or("medium"));
+            options.set("preset", preset.unwrap_or(encoding.codec.usual_preset()));
             options.set("x265-params", "pools=none:frame-threads=1:log-level=none:open-gop=0");
         }
         FilmCodec::Vp9 => {
             options.set("deadline", "good");
-            options.set("cpu-used", preset.unwrap_or("4"));
+            options.set("cpu-used", preset.unwrap_or(encoding.codec.usual_preset()));
             options.set("row-mt", "0");
         }
         FilmCodec::Av1 => {
-            options.set("preset", preset.unwrap_or("8"));
+            options.set("preset", preset.unwrap_or(encoding.codec.usual_preset()));
             options.set("svtav1-params", "lp=1");
         }
         FilmCodec::Prores => {

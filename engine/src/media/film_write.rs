@@ -77,6 +77,52 @@ pub struct SoundHeader {
     format: i32,
 }
 
+impl SoundHeader {
+    /// Samples a second.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Samples of a packet.
+    pub(super) fn frame(&self) -> i64 {
+        i64::from(self.frame)
+    }
+
+    /// Sets how many samples a packet holds.
+    pub(super) fn set_frame(&mut self, samples: i64) {
+        self.frame = i32::try_from(samples).unwrap_or(0);
+    }
+
+    /// How many samples are decoded before the first that is heard.
+    pub(super) fn set_padding(&mut self, samples: i64) {
+        self.padding = i32::try_from(samples).unwrap_or(0);
+    }
+
+    /// That of a stream as it was coded; `None` where something of it is not said.
+    pub(super) fn of_parameters(parameters: &codec::Parameters) -> Option<Self> {
+        // SAFETY: `Parameters` holds a valid AVCodecParameters; extradata is null or a buffer of
+        // `extradata_size` bytes; plain fields are read.
+        #[allow(unsafe_code)]
+        unsafe {
+            let raw = &*parameters.as_ptr();
+            let size = usize::try_from(raw.extradata_size).ok().filter(|size| *size > 0)?;
+            if raw.extradata.is_null() {
+                return None;
+            }
+            Some(Self {
+                codec: raw.codec_id as u32,
+                extradata: std::slice::from_raw_parts(raw.extradata, size).to_vec(),
+                rate: u32::try_from(raw.sample_rate).ok().filter(|rate| *rate > 0)?,
+                channels: u16::try_from(raw.ch_layout.nb_channels).ok()?,
+                frame: raw.frame_size,
+                padding: 0,
+                bit_rate: raw.bit_rate,
+                format: raw.format,
+            })
+        }
+    }
+}
+
 /// An encoder of interleaved float samples.
 pub struct FilmSound {
     encoder: SoundEncoder,

@@ -43,6 +43,7 @@ mod select;
 mod sequence;
 mod small;
 mod sound;
+mod sound_copy;
 mod source;
 
 pub use avc::ParameterSets;
@@ -52,7 +53,8 @@ pub use colour::{Colour, Matrix};
 pub use cursor::FilmCursor;
 pub use encode::SoundCodec;
 pub use film_encode::{
-    FilmCodec, FilmColour, FilmEncoder, FilmEncoding, FilmHeader, FilmPacket, FitH264, Quality,
+    FilmCodec, FilmColour, FilmEncoder, FilmEncoding, FilmHeader, FilmPacket, FitH264, Pass,
+    Quality, RateLimit,
 };
 pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, SoundPacket};
 pub use frame::VideoFrame;
@@ -73,3 +75,4 @@ pub use report::{Notice, ReadReport, SoundReport};
 pub use select::{FramePolicy, Precision};
 pub use small::{SMALL_HEIGHT, SMALL_WIDTH, SmallPicture};
 pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};
+pub use sound_copy::{copy_sound, copyable_sound};

@@ -628,7 +628,7 @@ impl<'a> Ticker<'a> {
         {
             self.last = Instant::now();
             let frames = self.tally.frames_given.load(Ordering::Relaxed);
-            callback(Progress { at, total: self.total, frames });
+            callback(Progress { at, total: self.total, frames, bytes: 0 });
         }
     }
 }

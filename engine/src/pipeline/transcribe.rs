@@ -222,7 +222,7 @@ struct PaceState {
 
 impl Pace {
     pub(super) fn new(callback: Option<OnProgress>, total: Option<Timestamp>) -> Self {
-        let read = Progress { at: Timestamp::ZERO, total, frames: 0 };
+        let read = Progress { at: Timestamp::ZERO, total, frames: 0, bytes: 0 };
         let state = PaceState { read, recognised: Timestamp::ZERO, told: Instant::now() };
         Self { callback, state: Mutex::new(state) }
     }

@@ -6,8 +6,8 @@ use crate::search::snap::{Edge, Marks, Snapped, snap};
 use crate::search::{Hit, Reason, marks};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{
-    Asset, Canvas, CaptionSpec, Fit, Outline, Output, Rate, Rgb, Safe, Size, Sound, TextLook,
-    Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
+    Animated, Asset, Canvas, CaptionSpec, Fit, Focus, Outline, Output, Preset, Rate, Rgb, Safe,
+    Size, Sound, TextLook, Timeline, VERSION, VideoItem, VideoSettings, VideoTrack,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -92,6 +92,8 @@ pub struct Rules {
     pub order: Order,
     /// The canvas's size; that of the first film if absent.
     pub size: Option<Size>,
+    /// The destination that it is for, which says the size too.
+    pub preset: Option<String>,
     /// Whether what is said is written, the word that is being said lit up.
     pub captions: bool,
 }
@@ -140,22 +142,27 @@ pub struct Remix {
 }
 
 /// Films of a library, looked up once each.
-struct Films<'a> {
+pub(super) struct Films<'a> {
     library: &'a Library,
     catalogue: &'a Catalogue,
     known: HashMap<i64, Known>,
 }
 
-struct Known {
+/// What an edit needs to know of a film.
+pub(super) struct Known {
     /// A file that is there, if any is.
-    path: Option<PathBuf>,
+    pub path: Option<PathBuf>,
     folder: PathBuf,
-    marks: Marks,
+    pub marks: Marks,
     info: Value,
 }
 
-impl Films<'_> {
-    fn know(&mut self, media: i64) -> Result<&Known> {
+impl<'a> Films<'a> {
+    pub(super) fn new(library: &'a Library, catalogue: &'a Catalogue) -> Self {
+        Self { library, catalogue, known: HashMap::new() }
+    }
+
+    pub(super) fn know(&mut self, media: i64) -> Result<&Known> {
         if !self.known.contains_key(&media) {
             let known = self.look(media)?;
             self.known.insert(media, known);
@@ -191,7 +198,7 @@ pub fn remix(
     wishes: &[Wish],
     rules: &Rules,
 ) -> Result<Remix> {
-    let mut films = Films { library, catalogue, known: HashMap::new() };
+    let mut films = Films::new(library, catalogue);
     let mut choices: Vec<Choice> = Vec::new();
     let mut left_out = Vec::new();
     let mut total = Timestamp::ZERO;
@@ -266,15 +273,22 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
     let mut names: HashMap<i64, String> = HashMap::new();
     let mut captions = Vec::new();
     let mut items = Vec::new();
-    let canvas = canvas(&films.know(choices[0].media)?.info, rules.size);
+    let preset = rules.preset.as_deref().map(|name| Preset::named(name, "")).transpose()?;
+    let size = preset.as_ref().map(|preset| preset.size).or(rules.size);
+    let canvas = canvas(&films.know(choices[0].media)?.info, size);
     let upright = canvas.size.height > canvas.size.width;
     for choice in choices {
+        let focus = is_narrower(canvas.size, &films.know(choice.media)?.info).then(|| Focus {
+            x: Animated::Still(0.5),
+            y: Animated::Still(0.5),
+            follow: Some(true),
+        });
         let name = match names.get(&choice.media) {
             Some(name) => name.clone(),
             None => {
                 let name = format!("film{}", names.len() + 1);
                 let file = Some(text(&choice.film)?);
-                assets.insert(name.clone(), Asset { file, image: None });
+                assets.insert(name.clone(), Asset { file, ..Asset::default() });
                 names.insert(choice.media, name.clone());
                 let said = films.know(choice.media)?.folder.join("transcript.json");
                 if rules.captions && said.is_file() {
@@ -288,10 +302,23 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
             from: Some(choice.span.start.into()),
             to: Some(choice.span.end.into()),
             fit: Some(Fit::Cover),
+            focus,
             note: Some(json!(choice)),
             ..VideoItem::blank()
         });
     }
+    let output = match &rules.preset {
+        Some(_) => Output { preset: rules.preset.clone(), ..Output::default() },
+        None => Output {
+            video: Some(VideoSettings {
+                crf: Some(20.0),
+                preset: Some("fast".into()),
+                ..VideoSettings::default()
+            }),
+            ..Output::default()
+        },
+    };
+    let loud = preset.and_then(|preset| preset.sound);
     Ok(Timeline {
         rushes: VERSION,
         name: None,
@@ -301,27 +328,14 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
         assets,
         video: vec![VideoTrack { name: None, items }],
         audio: Vec::new(),
-        sound: Some(Sound { loudness: Some(-16.0), true_peak: None }),
+        sound: loud.or(Some(Sound { loudness: Some(-16.0), true_peak: None })),
         captions,
         fonts: Vec::new(),
-        outputs: vec![Output {
-            file: None,
-            container: None,
-            video: Some(VideoSettings {
-                codec: None,
-                crf: Some(20.0),
-                bitrate: None,
-                preset: Some("fast".into()),
-                gop: None,
-                depth: None,
-            }),
-            audio: None,
-            copy: None,
-        }],
+        outputs: vec![output],
     })
 }
 
-fn text(path: &Path) -> Result<String> {
+pub(super) fn text(path: &Path) -> Result<String> {
     let path = std::path::absolute(path).map_err(|e| Error::io(Stage::Search, path, e))?;
     path.to_str().map(str::to_owned).ok_or_else(|| {
         let what = "has a name that is not Unicode, which a spec cannot hold";
@@ -359,17 +373,31 @@ fn caption(file: String, asset: &str, upright: bool) -> CaptionSpec {
     }
 }
 
+/// Whether a canvas shows less of a film's width than there is, so that somebody has to choose.
+fn is_narrower(canvas: Size, info: &Value) -> bool {
+    own_size(info).is_some_and(|(width, height)| {
+        u64::from(canvas.width) * u64::from(height) < u64::from(canvas.height) * u64::from(width)
+    })
+}
+
+/// A film's pictures.
+fn pictures(info: &Value) -> Option<&Value> {
+    let mut streams = info["streams"].as_array()?.iter();
+    streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true)
+}
+
+/// Width and height as shown.
+fn own_size(info: &Value) -> Option<(u32, u32)> {
+    let side = |name: &str| u32::try_from(pictures(info)?[name].as_u64()?).ok();
+    side("display_width").zip(side("display_height"))
+}
+
 /// Of the wanted size, else of the film's; at the film's rate where it is known.
 fn canvas(info: &Value, size: Option<Size>) -> Canvas {
-    let mut streams = info["streams"].as_array().into_iter().flatten();
-    let video = streams.find(|stream| stream["kind"] == "video" && stream["cover"] != true);
-    let rate = video.and_then(|video| Rate::parse(video["frame_rate"].as_str()?));
-    let side = |name: &str| {
-        let side = video.and_then(|video| video[name].as_u64())?;
-        Some((u32::try_from(side).ok()? & !1).clamp(16, 16_384))
-    };
-    let own = side("display_width").zip(side("display_height"));
-    let own = own.map(|(width, height)| Size { width, height });
+    let rate = pictures(info).and_then(|video| Rate::parse(video["frame_rate"].as_str()?));
+    let even = |side: u32| (side & !1).clamp(16, 16_384);
+    let own =
+        own_size(info).map(|(width, height)| Size { width: even(width), height: even(height) });
     Canvas {
         size: size.or(own).unwrap_or(Size { width: 1920, height: 1080 }),
         rate: rate.unwrap_or(Rate::PAL),

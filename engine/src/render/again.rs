@@ -33,6 +33,9 @@ pub(super) fn current(
         return Ok(None);
     }
     let same = || -> Result<bool> {
+        if let Some(whole) = &made.whole {
+            return Ok(*whole == verify::whole_digest(output, cancel)?);
+        }
         let (coded, frames) = verify::digests(output, &made, limits, cancel)?;
         let sound = match &made.sound {
             Some(sound) => *sound == verify::sound_digest(output, limits, cancel)?,

@@ -74,6 +74,10 @@ fn look_at(
     limits: &Limits,
     cancel: &Cancel,
 ) -> Result<(Source, AssetFacts)> {
+    if asset.library.is_some() {
+        let what = "comes from a library, and nobody said which";
+        return Err(Error::new(ErrorKind::Input, Stage::Open, what).hint("give --library DIR"));
+    }
     let still = asset.image.is_some();
     let name = asset.file.as_ref().or(asset.image.as_ref()).map(String::as_str).unwrap_or_default();
     let path = folder.join(name);

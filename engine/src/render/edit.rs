@@ -2,43 +2,49 @@
 
 use super::again;
 use super::assets::{self, Sources};
-use super::compose::{Depth, Picture, Planes};
+use super::compose::Depth;
 use super::heard::Heard;
 use super::inks::Inks;
 use super::join::Joining;
 use super::key::Keys;
 use super::looks::Looks;
-use super::manifest::{self, Manifest, Stamp, manifest_path};
-use super::parts::{Footer, Part, Store};
+use super::manifest::{self, Manifest, Spent, Stamp, manifest_path};
+use super::memory::Memory;
+use super::pace::Pace;
+use super::parts::{Part, Store};
 use super::plan::{How, Plan, Planning, Segment};
 use super::scene::{Scene, Setting};
-use super::target::Target;
+use super::target::{OutputFormat, Target};
 use super::text::FontShelf;
+use super::twice;
+use super::work::{Work, planes};
 use crate::control::{Cancel, OnProgress, Progress};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::{StagedFile, refuse_same_file};
 use crate::limits::Limits;
-use crate::media::{FilmEncoder, FilmHeader, PlanarRef, libraries, planar_to_rgb};
-use crate::time::Timestamp;
-use crate::timeline::{Faults, Layout, Size, Timeline};
+use crate::media::{FilmHeader, libraries, planar_to_rgb};
+use crate::stills::{Animation, AnimationFormat};
+use crate::time::{Rounding, TimeBase, Timestamp};
+use crate::timeline::{Draft, Faults, Layout, Size, Timeline};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
+use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::time::Duration;
 
 /// Raised when the same edit gives other pictures.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Speeds at which sound keeps its pitch, in millionths.
 const SOUND_SPEEDS: std::ops::RangeInclusive<u32> = 250_000..=4_000_000;
 
 /// An edit whose files were found to fit it.
 pub struct Edit {
-    timeline: Timeline,
-    layout: Layout,
-    sources: Sources,
+    pub(super) timeline: Timeline,
+    pub(super) layout: Layout,
+    pub(super) sources: Sources,
     folder: PathBuf,
     shelf: FontShelf,
     inks: Inks,
@@ -46,12 +52,13 @@ pub struct Edit {
     /// What tells the font files apart.
     fonts: Vec<String>,
     limits: Limits,
-    cancel: Cancel,
+    pub(super) cancel: Cancel,
     jobs: NonZeroUsize,
+    memory: Option<u64>,
     cache: Option<PathBuf>,
     cache_bytes: u64,
     force: bool,
-    progress: Option<OnProgress>,
+    pub(super) progress: Option<OnProgress>,
     /// How much smaller than written the canvas is.
     scale: f64,
 }
@@ -69,6 +76,16 @@ pub struct PlanReport {
     pub encoded: i64,
     /// Pixels that have to be encoded, in millions: what time goes by.
     pub megapixels: f64,
+    /// Seconds of processors that it is likely to take.
+    pub cpu_seconds: f64,
+    /// Seconds that it is likely to take, with as many processors free as there are jobs.
+    pub seconds: f64,
+    /// What these are predicted by.
+    pub pace: Pace,
+    /// What it is likely to need.
+    pub memory: Memory,
+    /// How many segments are worked on at once.
+    pub jobs: NonZeroUsize,
     /// Every segment in order.
     pub segments: Vec<Planned>,
 }
@@ -127,19 +144,47 @@ impl Edit {
         limits: &Limits,
         cancel: &Cancel,
     ) -> Result<Self> {
+        Self::of_draft(timeline.into(), folder, shelf, limits, cancel)
+    }
+
+    /// As [`Edit::open_with_fonts`], of an edit that may have faults already: they are told together
+    /// with those of its files, of its place on the clock, of its texts and of its colour tables.
+    ///
+    /// # Errors
+    /// As [`Edit::open`]; [`Faults::of`] gives them one by one.
+    pub fn of_draft(
+        mut draft: Draft,
+        folder: &Path,
+        shelf: FontShelf,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let Some(timeline) = draft.timeline().cloned() else {
+            return Err(draft.faults().clone().into());
+        };
         let (sources, facts) = assets::look(&timeline, folder, limits, cancel)?;
-        let mut layout = timeline.layout(&facts)?;
-        Self::check(&layout)?;
-        super::follow::settle(&mut layout, &timeline, &sources, limits, cancel)?;
+        let (mut layout, faults) = timeline.lay_out(&facts);
+        draft.add_laid(faults);
+        draft.add(Self::check(&layout));
         let tags = super::scene::tags(&timeline);
-        let inks = Inks::new(&timeline, &layout, (folder, &shelf), tags);
-        let (inks, looks) = match (inks, Looks::new(&layout, folder)) {
+        let inks = if draft.has_canvas() {
+            Inks::new(&timeline, &layout, (folder, &shelf), tags)
+        } else {
+            // Whether a text fits cannot be told.
+            Ok(Inks::default())
+        };
+        let looks = Looks::new(&timeline, folder);
+        let (inks, looks) = match (inks, looks) {
             (Ok(inks), Ok(looks)) => (inks, looks),
             (inks, looks) => {
-                let told = [inks.err(), looks.err()].into_iter().flatten();
-                return Err(Faults(told.flat_map(|faults| faults.0).collect()).into());
+                for faults in [inks.err(), looks.err()].into_iter().flatten() {
+                    draft.add(faults);
+                }
+                return Err(draft.faults().clone().into());
             }
         };
+        let timeline = draft.whole()?;
+        super::follow::settle(&mut layout, &timeline, &sources, limits, cancel)?;
         let fonts = timeline.fonts.iter().map(|font| assets::identity(&folder.join(font)));
         let fonts = fonts.collect::<Result<_>>()?;
         Ok(Self {
@@ -154,6 +199,7 @@ impl Edit {
             limits: limits.clone(),
             cancel: cancel.clone(),
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            memory: None,
             cache: None,
             cache_bytes: 8 << 30,
             force: false,
@@ -183,7 +229,7 @@ impl Edit {
     }
 
     /// What this engine cannot do yet is said before the first frame.
-    fn check(layout: &Layout) -> Result<()> {
+    fn check(layout: &Layout) -> Faults {
         let mut faults = Faults::default();
         for sound in &layout.sound {
             if !SOUND_SPEEDS.contains(&sound.speed) {
@@ -193,13 +239,21 @@ impl Edit {
                 );
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+        faults
     }
 
     /// How many segments are worked on at once. Default: one per core.
     #[must_use]
     pub fn jobs(mut self, jobs: NonZeroUsize) -> Self {
         self.jobs = jobs.min(NonZeroUsize::new(64).unwrap_or(jobs));
+        self
+    }
+
+    /// How much memory the whole may take, about, in bytes: as many segments are worked on at once as
+    /// fit by [`PlanReport::memory`], at least one. Default: no limit.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
         self
     }
 
@@ -258,7 +312,7 @@ impl Edit {
         planar_to_rgb(planes(&frame), size, super::target::colour(&self.timeline.canvas).matrix())
     }
 
-    fn setting(&self, depth: Depth) -> Setting<'_> {
+    pub(super) fn setting(&self, depth: Depth) -> Setting<'_> {
         Setting {
             timeline: &self.timeline,
             layout: &self.layout,
@@ -274,11 +328,12 @@ impl Edit {
         }
     }
 
-    fn heard(&self) -> Heard<'_> {
+    pub(super) fn heard(&self) -> Heard<'_> {
         Heard {
             timeline: &self.timeline,
             layout: &self.layout,
             sources: &self.sources,
+            inks: &self.inks,
             limits: &self.limits,
             cancel: &self.cancel,
         }
@@ -343,12 +398,23 @@ impl Edit {
         let cached = frames(&|s| s.cached);
         let encoded = self.layout.frames - copied - cached;
         let area = f64::from(target.film.width) * f64::from(target.film.height);
+        let megapixels = encoded as f64 * area / 1e6;
+        let memory = Memory::of(self, target);
+        let jobs = memory.jobs(self.jobs, self.memory);
+        let pace = Pace::of(target, Manifest::of(output).ok().as_ref());
+        let passes = if target.two_passes { 2.0 } else { 1.0 };
+        let cpu_seconds = pace.seconds(megapixels) * passes;
         Ok(PlanReport {
             frames: self.layout.frames,
             copied,
             cached,
             encoded,
-            megapixels: encoded as f64 * area / 1e6,
+            megapixels,
+            cpu_seconds,
+            seconds: cpu_seconds / jobs.get() as f64,
+            pace,
+            memory,
+            jobs,
             segments,
         })
     }
@@ -377,7 +443,7 @@ impl Edit {
     pub fn render(&self, target: &Target, output: &Path) -> Result<RenderReport> {
         self.refuse(output)?;
         let heard = self.heard();
-        let sound = (!heard.is_silent()).then(|| heard.key(target.sound, target.sound_rate));
+        let sound = (!heard.is_silent()).then(|| heard.key(target)).transpose()?;
         let key = self.keys().of_output(target, sound.as_deref());
         if !self.force
             && let Some(made) = again::current(output, &key, &self.limits, &self.cancel)?
@@ -390,25 +456,23 @@ impl Edit {
             // With the parts goes what a killed render leaves.
             None => StagedFile::within(&folder, output)?,
         };
-        let plan = self.plan_for(target)?;
+        if let OutputFormat::Animation(format) = target.format {
+            return self.animate(format, key, staged, output);
+        }
+        let mut plan = self.plan_for(target)?;
         let store = Store::open(&folder)?;
+        let jobs = Memory::of(self, target).jobs(self.jobs, self.memory);
+        if target.two_passes {
+            Work::new(self, &plan, &store, jobs).look()?;
+            twice::divide(&mut plan, &store)?;
+        }
         if !self.force {
             let wanted: HashSet<&str> = plan.keys().chain(sound.as_deref()).collect();
             let wanted = |key: &str| wanted.contains(key);
             again::take_over(output, &wanted, &store, &self.limits, &self.cancel)?;
         }
-        let work = Work {
-            edit: self,
-            plan: &plan,
-            store: &store,
-            next: AtomicUsize::new(0),
-            done: AtomicU64::new(0),
-            cached: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
-            error: Mutex::new(None),
-            parts: Mutex::new(HashMap::new()),
-        };
-        let (parts, heard, cached) = work.run(target)?;
+        let done = Work::new(self, &plan, &store, jobs).run(target)?;
+        let (parts, heard, cached) = (done.parts, done.sound, done.cached);
         let joining = Joining {
             plan: &plan,
             parts: &parts,
@@ -450,6 +514,13 @@ impl Edit {
             segments: pieces,
             film: one_header(&parts),
             heard: left,
+            seams: if heard.is_some() { self.heard().seams() } else { Vec::new() },
+            cut_off: {
+                let spans = self.inks.cut_off().into_iter();
+                spans.map(|span| [span.start, span.end].map(|time| time.to_string())).collect()
+            },
+            pace: Spent::of(target, done.encoded, done.cpu_seconds),
+            whole: None,
         };
         // An older manifest does not belong to the new file.
         let _ = std::fs::remove_file(manifest_path(output));
@@ -464,6 +535,65 @@ impl Edit {
             store.trim(self.cache_bytes, &|key| used.contains(key));
         }
         Ok(report(output, &made, cached.cast_signed(), false))
+    }
+}
+
+impl Edit {
+    /// Pictures in quick succession: composed one after the other and written as they come.
+    fn animate(
+        &self,
+        format: AnimationFormat,
+        key: String,
+        staged: StagedFile,
+        output: &Path,
+    ) -> Result<RenderReport> {
+        let rate = self.timeline.canvas.rate;
+        let size = self.timeline.canvas.size;
+        let matrix = super::target::colour(&self.timeline.canvas).matrix();
+        let setting = self.setting(Depth::Eight);
+        let mut scene = Scene::new(&setting);
+        let file = staged.handle()?;
+        let mut animation = Animation::new(BufWriter::new(file), format)?;
+        for n in 0..self.layout.frames {
+            self.cancel.check(Stage::Render)?;
+            let picture =
+                planar_to_rgb(planes(&*scene.frame(n)?), (size.width, size.height), matrix)?;
+            let end =
+                rate.time(n + 1).rescale(TimeBase::per_second(1_000_000_000), Rounding::Nearest);
+            let end = u64::try_from(end.ticks()).unwrap_or(0);
+            animation.push(picture, Duration::from_nanos(end)).map_err(|e| e.input(output))?;
+            if let Some(progress) = &self.progress {
+                progress(Progress {
+                    at: rate.time(n + 1),
+                    total: Some(self.duration()),
+                    frames: (n + 1).unsigned_abs(),
+                    bytes: 0,
+                });
+            }
+        }
+        animation.finish().map_err(|e| e.input(output))?;
+        let _ = std::fs::remove_file(manifest_path(output));
+        staged.publish()?;
+        let stamp = Stamp::of(output).map_err(|e| Error::io(Stage::Write, output, e))?;
+        let made = Manifest {
+            version: manifest::VERSION,
+            file: output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            key,
+            stamp: Some(stamp),
+            bytes: stamp.file[2],
+            width: size.width,
+            height: size.height,
+            rate: rate.to_string(),
+            frames: self.layout.frames,
+            codec: match format {
+                AnimationFormat::Gif => "gif".into(),
+                AnimationFormat::WebP => "webp".into(),
+            },
+            whole: Some(super::verify::whole_digest(output, &self.cancel)?),
+            ..Manifest::default()
+        };
+        again::write(&made, output)?;
+        Ok(report(output, &made, 0, false))
     }
 }
 
@@ -518,160 +648,4 @@ impl Edit {
 fn parts_folder(output: &Path) -> PathBuf {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     output.with_file_name(format!(".{name}.rushes-parts"))
-}
-
-/// Segments being worked on by several threads.
-struct Work<'a> {
-    edit: &'a Edit,
-    plan: &'a Plan,
-    store: &'a Store,
-    next: AtomicUsize,
-    done: AtomicU64,
-    cached: AtomicU64,
-    failed: AtomicBool,
-    error: Mutex<Option<Error>>,
-    parts: Mutex<HashMap<String, Part>>,
-}
-
-impl Work<'_> {
-    /// Gives the parts by key, the sound, and how many frames had been encoded before.
-    fn run(self, target: &Target) -> Result<(HashMap<String, Part>, Option<Part>, u64)> {
-        // Variants and repeats ask for the same part more than once.
-        let mut seen = HashSet::new();
-        let todo: Vec<&Segment> = self
-            .plan
-            .segments
-            .iter()
-            .filter(|segment| match &segment.how {
-                How::Encoded { key, .. } => seen.insert(key.as_str()),
-                How::Copied { .. } => false,
-            })
-            .collect();
-        let heard = self.edit.heard();
-        let depth = if target.film.depth == 10 { Depth::Ten } else { Depth::Eight };
-        let setting = self.edit.setting(depth);
-        let mut sound = None;
-        std::thread::scope(|scope| {
-            for _ in 0..self.edit.jobs.get().min(todo.len().max(1)) {
-                scope.spawn(|| self.catch(|| self.segments(&todo, &setting)));
-            }
-            if !heard.is_silent() {
-                // On the caller's thread: it costs a few hundredths of what pictures do.
-                sound = self.catch(|| {
-                    let key = heard.key(target.sound, target.sound_rate);
-                    match self.store.find(&key) {
-                        Some(part) => Ok(part),
-                        None => heard.encode(self.store, &key, target.sound, target.sound_rate),
-                    }
-                });
-            }
-        });
-        let error = self.error.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match error {
-            Some(error) => Err(error),
-            None => {
-                let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Ok((parts, sound, self.cached.into_inner()))
-            }
-        }
-    }
-
-    fn catch<T>(&self, work: impl FnOnce() -> Result<T>) -> Option<T> {
-        match work() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                // In this order: whoever stops because of it has an error of its own.
-                self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                self.failed.store(true, Ordering::SeqCst);
-                None
-            }
-        }
-    }
-
-    fn segments(&self, todo: &[&Segment], setting: &Setting<'_>) -> Result<()> {
-        // Each thread composes on its own: segments are what is shared out.
-        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-        let _alone =
-            alone.map_err(|e| Error::new(ErrorKind::Resource, Stage::Render, e.to_string()))?;
-        let mut scene = Scene::new(setting);
-        loop {
-            let i = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(segment) = todo.get(i) else { return Ok(()) };
-            let How::Encoded { key, .. } = &segment.how else { continue };
-            let part = match self.store.find(key) {
-                Some(part) => {
-                    let frames = (segment.end - segment.start).unsigned_abs();
-                    self.cached.fetch_add(frames, Ordering::Relaxed);
-                    self.advance(frames);
-                    part
-                }
-                None => self.encode(segment, key, &mut scene)?,
-            };
-            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-            parts.insert(key.clone(), part);
-        }
-    }
-
-    fn encode(&self, segment: &Segment, key: &str, scene: &mut Scene<'_>) -> Result<Part> {
-        let mut encoder = FilmEncoder::open(&self.plan.target.film)?;
-        let header = encoder.header().clone();
-        let mut writer = self.store.write(key)?;
-        let mut pictures = blake3::Hasher::new();
-        for n in segment.start..segment.end {
-            if self.failed.load(Ordering::Relaxed) {
-                return Err(Error::cancelled(Stage::Render));
-            }
-            self.edit.cancel.check(Stage::Render)?;
-            let picture = scene.frame(n)?;
-            let planes = planes(&picture);
-            digest(&planes, &mut pictures);
-            let pts = n - segment.start;
-            encoder.push(planes, pts, &mut |p| writer.packet(p.pts, 1, p.key, &p.data))?;
-            self.advance(1);
-        }
-        encoder.finish(&mut |p| writer.packet(p.pts, 1, p.key, &p.data))?;
-        writer.finish(Footer {
-            film: Some(header),
-            sound: None,
-            packets: 0,
-            pictures: Some(pictures.finalize().to_hex().to_string()),
-            coded: String::new(),
-            reorder: 0,
-        })
-    }
-
-    fn advance(&self, frames: u64) {
-        let done = self.done.fetch_add(frames, Ordering::Relaxed) + frames;
-        if let Some(progress) = &self.edit.progress {
-            let rate = self.edit.timeline.canvas.rate;
-            progress(Progress {
-                at: rate.time(done.cast_signed()),
-                total: Some(self.edit.duration()),
-                frames: done,
-            });
-        }
-    }
-}
-
-fn planes(picture: &Picture) -> PlanarRef<'_> {
-    match &picture.planes {
-        Planes::Eight(yuv) => PlanarRef::Eight([0, 1, 2].map(|i| yuv.planes[i].data.as_slice())),
-        Planes::Ten(yuv) => PlanarRef::Ten([0, 1, 2].map(|i| yuv.planes[i].data.as_slice())),
-    }
-}
-
-fn digest(planes: &PlanarRef<'_>, into: &mut blake3::Hasher) {
-    match planes {
-        PlanarRef::Eight(planes) => planes.iter().for_each(|plane| {
-            into.update(plane);
-        }),
-        PlanarRef::Ten(planes) => {
-            for plane in planes {
-                for chunk in plane.chunks(4096) {
-                    let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
-                    into.update(&bytes);
-                }
-            }
-        }
-    }
 }

@@ -9,7 +9,7 @@ use super::text::{
 };
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::speech::subtitles::{self, LineRules, SubtitleFormat};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::timeline::{
     Align, CaptionSpec, CaptionStyles, Clip, Faults, Layout, NORMAL_SPEED, Rate, Rgb, Safe, Shown,
     TextLook, Timeline,
@@ -37,6 +37,16 @@ enum Track {
     Styled(Box<Subtitled>),
 }
 
+impl Track {
+    /// What there is of captions in the edit's look.
+    fn plain(&self) -> Option<(&CaptionSpec, &[TimedCaption], &CaptionTrack)> {
+        match self {
+            Self::Plain { spec, captions, drawn } => Some((spec, captions, drawn)),
+            Self::Styled(_) => None,
+        }
+    }
+}
+
 /// A caption file that was read.
 enum File {
     Plain(Vec<TimedCaption>),
@@ -59,7 +69,7 @@ impl Inks {
     ) -> std::result::Result<Self, Faults> {
         let mut faults = Faults::default();
         let mut inks = Self::default();
-        let titles = || layout.video.iter().flatten().filter(|clip| clip.shown == Shown::Title);
+        let titles = || timeline.items().filter_map(|(at, item)| Some((at, item.title.as_ref()?)));
         if titles().next().is_none() && timeline.captions.is_empty() {
             return Ok(inks);
         }
@@ -74,17 +84,16 @@ impl Inks {
         }
         let size = timeline.canvas.size;
         let canvas = (size.width, size.height);
-        for clip in titles() {
-            let Some(title) = &clip.item.title else { continue };
+        for (at, title) in titles() {
             let style = style(title.look.as_ref(), canvas);
             let anchor = Anchor(title.x.unwrap_or(0.5), title.y.unwrap_or(0.5));
             let block =
                 TextBlock::new(&mut fonts, &title.text, &style, canvas, safe(title.safe), anchor);
             match block.and_then(|block| block.ink(tags)) {
                 Ok(ink) => {
-                    inks.titles.insert(clip.pointer.clone(), ink.map(Arc::new));
+                    inks.titles.insert(at, ink.map(Arc::new));
                 }
-                Err(error) => faults.add(format!("{}/title", clip.pointer), error.to_string()),
+                Err(error) => faults.add(format!("{at}/title"), error.to_string()),
             }
         }
         drop(fonts);
@@ -151,6 +160,29 @@ impl Inks {
             Track::Plain { drawn, .. } => drawn.state(time).is_some(),
             Track::Styled(own) => own.is_shown(time),
         })
+    }
+
+    /// When captions hang over the canvas's edge, in order.
+    pub fn cut_off(&self) -> Vec<Span> {
+        let plain = self.tracks.iter().filter_map(Track::plain);
+        let spans = plain.flat_map(|(_, _, drawn)| drawn.cut_off());
+        let mut spans: Vec<Span> = spans.filter_map(|(start, end)| Span::new(start, end)).collect();
+        spans.sort_by_key(|span| span.start);
+        spans
+    }
+
+    /// When something is said in `asset` by the captions that belong to it or to the programme, on the
+    /// canvas's clock: words where they have times, else captions. `None` without such captions.
+    pub fn said(&self, asset: &str) -> Option<Vec<(Timestamp, Timestamp)>> {
+        let plain = self.tracks.iter().filter_map(Track::plain);
+        let own = plain.filter(|(spec, ..)| spec.asset.as_deref().is_none_or(|own| own == asset));
+        let mut tracks = own.peekable();
+        tracks.peek()?;
+        let spans = tracks.flat_map(|(_, captions, _)| captions).flat_map(|caption| {
+            let words: Vec<_> = caption.words.iter().filter_map(|word| word.span).collect();
+            if words.is_empty() { vec![(caption.start, caption.end)] } else { words }
+        });
+        Some(spans.collect())
     }
 
     /// The nearer end of a caption that is shown at `time` and was before: where a cut through it

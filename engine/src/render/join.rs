@@ -4,11 +4,13 @@ use super::assets::Sources;
 use super::manifest::Piece;
 use super::parts::{Coded, Packets, Part};
 use super::plan::{How, Plan};
+use super::target::OutputFormat;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{
-    FilmHeader, FilmPacket, FilmTrack, FilmWriter, ParameterSets, SoundPacket, copy_packets,
+    FilmFormat, FilmHeader, FilmPacket, FilmTrack, FilmWriter, ParameterSets, SoundPacket,
+    copy_packets,
 };
 use crate::time::{Rounding, TimeBase, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -56,11 +58,17 @@ impl Joining<'_> {
             }
             None => None,
         };
-        let writer = FilmWriter::create(file, plan.target.format, &track, sound)?;
+        let OutputFormat::Film(format) = plan.target.format else {
+            return Err(internal("an animation is not joined"));
+        };
+        let writer = FilmWriter::create(file, format, &track, sound)?;
         let mut out = Out {
             writer,
             base: encoding.base,
             sound: self.sound.map(Part::packets).transpose()?,
+            clock: TimeBase::per_second(
+                sound.map_or(super::heard::RATE, |(header, _)| header.rate()),
+            ),
             waiting: None,
         };
         let mut pieces = Vec::new();
@@ -78,9 +86,15 @@ impl Joining<'_> {
                 How::Encoded { key, .. } => {
                     let part =
                         self.parts.get(key).ok_or_else(|| internal("a segment is missing"))?;
+                    let own = part.footer.film.as_ref().map(|film| film.extradata.as_slice());
+                    let mut sets = self.sets_in_front(own.and_then(ParameterSets::read).as_ref());
                     let mut packets = part.packets()?;
-                    while let Some(packet) = packets.next()? {
-                        out.picture(packet.pts + segment.start, packet.key, packet.data)?;
+                    while let Some(Coded { pts, key, mut data, .. }) = packets.next()? {
+                        if let Some(mut sets) = sets.take() {
+                            sets.append(&mut data);
+                            data = sets;
+                        }
+                        out.picture(pts + segment.start, key, data)?;
                     }
                     pieces.push(piece(
                         false,
@@ -110,9 +124,14 @@ impl Joining<'_> {
         let ticks = self.plan.ticks.get(&start).ok_or_else(|| internal("a copy without times"))?;
         let frames: BTreeMap<i64, i64> =
             ticks.iter().zip(start..).map(|(tick, n)| (*tick, n)).collect();
+        let mut sets = self.sets_in_front(self.plan.own_sets.get(&start));
         let mut digest = blake3::Hasher::new();
         let mut count = 0;
-        copy_packets(&source.path, span, self.limits, self.cancel, &mut |packet| {
+        copy_packets(&source.path, span, self.limits, self.cancel, &mut |mut packet| {
+            if let Some(mut sets) = sets.take() {
+                sets.append(&mut packet.data);
+                packet.data = sets;
+            }
             let n = frames.get(&packet.pts).ok_or_else(|| {
                 Error::new(ErrorKind::Input, Stage::Demux, "is not what it was a moment ago")
                     .input(&source.path)
@@ -132,6 +151,11 @@ impl Joining<'_> {
         Ok(digest.finalize().to_hex().to_string())
     }
 
+    /// What stands in front of a stretch's first picture, where stretches bring their sets along.
+    fn sets_in_front(&self, own: Option<&ParameterSets>) -> Option<Vec<u8>> {
+        own.filter(|_| self.plan.in_band).map(ParameterSets::in_band)
+    }
+
     /// The one header of all segments.
     fn header<'b>(&self, mut encoded: impl Iterator<Item = &'b Part>) -> Result<FilmHeader> {
         let first = encoded.next().and_then(|part| part.footer.film.clone());
@@ -144,6 +168,7 @@ impl Joining<'_> {
         };
         let own = first.as_ref().and_then(|header| ParameterSets::read(&header.extradata));
         let both = match own {
+            _ if self.plan.in_band => sets.clone(),
             Some(own) => sets.with(&own).ok_or_else(|| internal("parameter sets of one number"))?,
             None => sets.clone(),
         };
@@ -153,7 +178,13 @@ impl Joining<'_> {
             extradata: both.record(),
             width: film.width,
             height: film.height,
-            tag: 0,
+            // Sets in packets as well (ISO/IEC 14496-15, 5.4.2.1.1); Matroska does not tell them apart.
+            tag: match self.plan.target.format {
+                OutputFormat::Film(FilmFormat::Mp4 | FilmFormat::Mov) if self.plan.in_band => {
+                    u32::from_le_bytes(*b"avc3")
+                }
+                _ => 0,
+            },
             pixel_format: first.map_or(0, |header| header.pixel_format),
         })
     }
@@ -163,13 +194,15 @@ struct Out {
     writer: FilmWriter,
     base: TimeBase,
     sound: Option<Packets>,
+    /// What the sound's packets are stamped in.
+    clock: TimeBase,
     waiting: Option<Coded>,
 }
 
 impl Out {
     fn picture(&mut self, n: i64, key: bool, data: Vec<u8>) -> Result<()> {
         let at = Timestamp::new(n, self.base);
-        let at = at.rescale(TimeBase::per_second(super::heard::RATE), Rounding::Floor).ticks();
+        let at = at.rescale(self.clock, Rounding::Floor).ticks();
         self.sound_until(at)?;
         self.writer.picture(FilmPacket { pts: n, key, data }, 1)
     }

@@ -126,6 +126,9 @@ fn of_clip(
         "least": clip.reverse.then_some(clip.from),
         "speed": clip.speed,
         "reverse": clip.reverse,
+        "blend": item.blend,
+        // What is blended does not reach past the clip's end.
+        "most": item.blend.and(Some(clip.to)),
         "fit": item.fit, "focus": item.focus, "crop": item.crop, "place": place,
         "opacity": item.opacity,
         "effects": looks.key(clip),

@@ -3,7 +3,7 @@
 use super::effect::{ChromaKey, Effect, Grade, Vignette};
 use super::lut::CubeLut;
 use crate::error::{Error, Result, Stage};
-use crate::timeline::{Clip, EffectSpec, Faults, Layout, Rgb};
+use crate::timeline::{Clip, EffectSpec, Faults, Rgb, Timeline};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -33,11 +33,11 @@ impl Looks {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn new(layout: &Layout, folder: &Path) -> std::result::Result<Self, Faults> {
+    pub fn new(timeline: &Timeline, folder: &Path) -> std::result::Result<Self, Faults> {
         let mut faults = Faults::default();
         let mut looks = Self::default();
-        for clip in layout.video.iter().flatten() {
-            for (i, effect) in clip.item.effects.iter().enumerate() {
+        for (at, item) in timeline.items() {
+            for (i, effect) in item.effects.iter().enumerate() {
                 let Some(file) =
                     effect.lut.as_ref().filter(|file| !looks.tables.contains_key(*file))
                 else {
@@ -48,7 +48,7 @@ impl Looks {
                         looks.tables.insert(file.clone(), table);
                     }
                     Err(error) => {
-                        faults.add(format!("{}/effects/{i}/lut", clip.pointer), error.to_string());
+                        faults.add(format!("{at}/effects/{i}/lut"), error.to_string());
                     }
                 }
             }

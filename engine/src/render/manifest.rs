@@ -1,8 +1,9 @@
 //! What an output was made of, beside it: segments with the digests of their pictures and packets,
 //! so that it can be checked later without making it again.
 
+use super::target::Target;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::media::{FilmHeader, SoundHeader};
+use crate::media::{FilmCodec, FilmHeader, SoundHeader};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) const VERSION: u32 = 1;
 
 /// What an output was made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format's version.
     pub version: u32,
@@ -49,6 +50,45 @@ pub struct Manifest {
     /// How the sound's packets lie, likewise.
     #[serde(default)]
     pub heard: Option<SoundLeft>,
+    /// Where one sound gives way to another without a fade: samples at 48 kHz.
+    #[serde(default)]
+    pub seams: Vec<u64>,
+    /// When captions hang over the picture's edge, as `[start, end]`, to the millisecond.
+    #[serde(default)]
+    pub cut_off: Vec<[String; 2]>,
+    /// What encoding it took.
+    #[serde(default)]
+    pub pace: Option<Spent>,
+    /// BLAKE3 over the whole file, for what has no packets (GIF, WebP).
+    #[serde(default)]
+    pub whole: Option<String>,
+}
+
+/// What composing and encoding took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The codec.
+    pub codec: FilmCodec,
+    /// Its preset, if one was named.
+    pub preset: Option<String>,
+    /// Millions of pixels that were encoded.
+    pub megapixels: f64,
+    /// Seconds of processors.
+    pub cpu_seconds: f64,
+}
+
+impl Spent {
+    /// What `frames` of `target` took; nothing where there was too little to tell.
+    pub(super) fn of(target: &Target, frames: u64, cpu_seconds: f64) -> Option<Self> {
+        let film = &target.film;
+        let pixels = frames as f64 * f64::from(film.width) * f64::from(film.height);
+        (cpu_seconds > 0.5).then(|| Self {
+            codec: film.codec,
+            preset: film.preset.clone(),
+            megapixels: (pixels / 1e6).round(),
+            cpu_seconds: (cpu_seconds * 100.0).round() / 100.0,
+        })
+    }
 }
 
 /// A file as it was left: every write moves ctime, and no program can set it back.

@@ -79,6 +79,19 @@ impl Store {
         self.path(key).is_file()
     }
 
+    /// A file without a name that is gone when it is closed, and the folder it lies in.
+    pub fn scratch(&self) -> Result<(File, PathBuf)> {
+        let file = tempfile::tempfile_in(&self.folder);
+        let file = file.map_err(|e| Error::io(Stage::Write, &self.folder, e))?;
+        Ok((file, self.folder.clone()))
+    }
+
+    /// A folder for files that others have to open by name; gone when it is dropped.
+    pub fn folder(&self) -> Result<tempfile::TempDir> {
+        let folder = Builder::new().prefix(PREFIX).tempdir_in(&self.folder);
+        folder.map_err(|e| Error::io(Stage::Write, &self.folder, e))
+    }
+
     /// A part to be written.
     pub fn write(&self, key: &str) -> Result<Writer> {
         let temp = Builder::new()
@@ -107,7 +120,11 @@ impl Store {
                 Some(key) => parts.push((meta.modified().ok(), meta.len(), keep(key), path)),
                 // An hour: what another process writes meanwhile is younger.
                 None if name.starts_with(PREFIX) && age.is_some_and(|age| age.as_secs() > 3600) => {
-                    let _ = fs::remove_file(path);
+                    let _ = if meta.is_dir() {
+                        fs::remove_dir_all(path)
+                    } else {
+                        fs::remove_file(path)
+                    };
                 }
                 None => {}
             }
@@ -196,6 +213,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Bytes of its packets.
+    pub fn bytes(&self) -> u64 {
+        self.body
+    }
+
     fn open(path: &Path) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(Stage::Open, path, e);
         let damaged = || failed(std::io::ErrorKind::InvalidData.into());

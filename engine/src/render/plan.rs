@@ -7,6 +7,7 @@
 use super::assets::{Source, Sources};
 use super::inks::Inks;
 use super::target::Target;
+use super::twice::Share;
 use crate::control::Cancel;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -14,7 +15,7 @@ use crate::media::{FilmCodec, FilmColour, FitH264, Matrix, ParameterSets, Scan, 
 use crate::time::{Rounding, Span};
 use crate::timeline::{Clip, Layout, Rate, Shown, Timeline};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// About the longest segment that is encoded at once, in seconds: what an edited caption costs.
 /// Two thirds more where a seam gives way to a caption.
@@ -62,10 +63,17 @@ pub(super) struct Plan {
     pub target: Target,
     /// The parameter sets of what is copied.
     pub sets: Option<ParameterSets>,
+    /// The parameter sets of each copied segment, by its start.
+    pub own_sets: BTreeMap<i64, ParameterSets>,
+    /// Whether every stretch brings its parameter sets along in front of its first picture: sources
+    /// have different ones under the same numbers.
+    pub in_band: bool,
     /// The ticks of what is copied, in order of showing, by segment's start.
     pub ticks: BTreeMap<i64, Vec<i64>>,
     /// Pictures that a decoder of what is copied holds back.
     pub reorder: usize,
+    /// What segments are given of the bits, by key, once they were divided.
+    pub shares: HashMap<String, Share>,
 }
 
 impl Plan {
@@ -104,8 +112,11 @@ impl<'a> Planning<'a> {
             segments: Vec::new(),
             target: target.clone(),
             sets: None,
+            own_sets: BTreeMap::new(),
+            in_band: false,
             ticks: BTreeMap::new(),
             reorder: 0,
+            shares: HashMap::new(),
         };
         let stretches = self.stretches();
         let mut runs = Vec::new();
@@ -117,17 +128,15 @@ impl<'a> Planning<'a> {
             }
         }
         if let Some(sets) = &plan.sets {
-            match (sets.free_number(), profile(sets)) {
-                (Some(number), Some(profile)) => {
-                    plan.target.film.fit =
-                        Some(FitH264 { profile, level: sets.profile()[2], number });
-                }
-                // No room for an encoder beside what is copied.
-                _ => {
-                    plan.sets = None;
-                    plan.ticks.clear();
-                    runs.clear();
-                }
+            let free = sets.free_number().filter(|_| !plan.in_band);
+            plan.in_band = free.is_none();
+            // The encoder beside them keeps to the highest profile and level of all.
+            let all = || plan.own_sets.values().map(ParameterSets::profile);
+            let highest = all().map(|[profile, ..]| profile).max();
+            let level = all().map(|[.., level]| level).max().unwrap_or(40);
+            if let Some(profile) = highest.and_then(profile) {
+                let number = free.unwrap_or(0);
+                plan.target.film.fit = Some(FitH264 { profile, level, number });
             }
         }
         let longest = i64::from((rate.num() * SEGMENT_SECONDS).div_ceil(rate.den())).max(1);
@@ -254,15 +263,8 @@ impl<'a> Planning<'a> {
             return Ok(Vec::new());
         };
         let Some(own) = &found.sets else { return Ok(Vec::new()) };
-        let sets = match &plan.sets {
-            None => own.clone(),
-            Some(sets) => match sets.with(own) {
-                Some(both) => both,
-                None => return Ok(Vec::new()),
-            },
-        };
         // Profiles that an encoder beside them could not keep to.
-        if profile(&sets).is_none() {
+        if profile(own.profile()[0]).is_none() {
             return Ok(Vec::new());
         }
         let captioned = |n| self.inks.is_captioned(rate.time(n));
@@ -270,7 +272,16 @@ impl<'a> Planning<'a> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
-        plan.sets = Some(sets);
+        plan.sets = match plan.sets.take() {
+            None => Some(own.clone()),
+            Some(sets) => match sets.with(own) {
+                Some(both) => Some(both),
+                None => {
+                    plan.in_band = true;
+                    Some(sets)
+                }
+            },
+        };
         plan.reorder = plan.reorder.max(found.reorder as usize);
         let mut made = Vec::new();
         for (start, first, last) in runs {
@@ -282,6 +293,7 @@ impl<'a> Planning<'a> {
                 to: found.pictures.get(last).map(|picture| picture.tick),
             };
             plan.ticks.insert(start, ticks);
+            plan.own_sets.insert(start, own.clone());
             made.push(Segment { start, end, how });
         }
         Ok(made)
@@ -333,9 +345,10 @@ fn changes(clip: &Clip, start: i64, end: i64) -> bool {
         || clip.exit.is_some_and(|exit| end > clip.end - exit.frames)
 }
 
-/// libav's name of the profile that covers these sets, if it is one that x264 keeps to.
-fn profile(sets: &ParameterSets) -> Option<&'static str> {
-    match sets.profile()[0] {
+/// libav's name of a profile, if it is one that x264 keeps to. Of these, the one of the higher number
+/// covers the others.
+fn profile(number: u8) -> Option<&'static str> {
+    match number {
         66 => Some("baseline"),
         77 => Some("main"),
         100 => Some("high"),

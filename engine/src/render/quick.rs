@@ -40,7 +40,7 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
             Error::new(ErrorKind::Input, Stage::Render, "has a name that is not Unicode")
                 .input(&stretch.film)
         })?;
-        let asset = Asset { file: Some(file.to_owned()), image: None };
+        let asset = Asset { file: Some(file.to_owned()), ..Asset::default() };
         let known = assets
             .iter()
             .find(|(_, known)| **known == asset)
@@ -54,14 +54,8 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
             ..VideoItem::blank()
         });
     }
-    let video = VideoSettings {
-        codec: None,
-        crf: Some(18.0),
-        bitrate: None,
-        preset: Some("fast".into()),
-        gop: None,
-        depth: None,
-    };
+    let video =
+        VideoSettings { crf: Some(18.0), preset: Some("fast".into()), ..VideoSettings::default() };
     Ok(Timeline {
         rushes: VERSION,
         name: None,
@@ -74,13 +68,7 @@ pub fn sequence(stretches: &[Stretch], limits: &Limits, cancel: &Cancel) -> Resu
         sound: None,
         captions: Vec::new(),
         fonts: Vec::new(),
-        outputs: vec![Output {
-            file: None,
-            container: None,
-            video: Some(video),
-            audio: None,
-            copy: None,
-        }],
+        outputs: vec![Output { video: Some(video), ..Output::default() }],
     })
 }
 

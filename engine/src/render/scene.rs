@@ -2,7 +2,9 @@
 
 use super::assets::Sources;
 use super::compose::fit::{self, Fitted, Turn};
-use super::compose::{ChromaSite, ColourTags, Depth, Layer, Picture, Rect, Transfer, compose};
+use super::compose::{
+    ChromaSite, ColourTags, Depth, Layer, Picture, Rect, Transfer, average, compose,
+};
 use super::effect::Effect;
 use super::inks::Inks;
 use super::looks::Looks;
@@ -12,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{FilmCursor, PlanarConverter, PlanarSamples, Rotation, StreamKind, VideoFrame};
 use crate::time::Timestamp;
-use crate::timeline::{Animated, Clip, Fit, Layout, Rate, Shown, Timeline, Wipe};
-use std::collections::HashMap;
+use crate::timeline::{Animated, Clip, Fit, Layout, NORMAL_SPEED, Rate, Shown, Timeline, Wipe};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all threads that compose one edit share.
@@ -70,12 +72,79 @@ pub(super) struct Scene<'a> {
 /// A film that a clip shows.
 struct Film {
     cursor: FilmCursor,
-    /// The last picture that was converted, by its tick.
-    last: Option<(i64, Arc<Picture>)>,
+    /// The pictures that were converted last.
+    recent: VecDeque<Kept>,
     /// The frame at which it was last asked for.
     used: i64,
     aspect: f64,
     turn: Turn,
+}
+
+/// A picture of a film, shown from a tick up to another (up to the end if there is none).
+#[derive(Clone)]
+struct Kept {
+    from: i64,
+    until: Option<i64>,
+    picture: Arc<Picture>,
+}
+
+impl Film {
+    /// The picture shown at `tick`, of which `keep` are remembered.
+    fn at(
+        &mut self,
+        time: Timestamp,
+        keep: usize,
+        converter: &mut PlanarConverter,
+    ) -> Result<Kept> {
+        let tick = self.cursor.tick(time);
+        let shown = |kept: &&Kept| kept.from <= tick && kept.until.is_none_or(|until| tick < until);
+        if let Some(kept) = self.recent.iter().find(shown) {
+            return Ok(kept.clone());
+        }
+        let frame = self.cursor.frame_at(time)?;
+        if let Some(kept) = self.recent.iter().find(|kept| kept.from == frame.pts()) {
+            return Ok(kept.clone());
+        }
+        let picture = Arc::new(converted(converter, &frame)?);
+        let made = Kept { from: frame.pts(), until: self.cursor.gives_way(), picture };
+        self.recent.push_back(made.clone());
+        while self.recent.len() > keep {
+            self.recent.pop_front();
+        }
+        Ok(made)
+    }
+
+    /// Everything that is shown from `time` for `length`, each by its share: at speeds above 1 what
+    /// a frame stands for, below 1 (where that is less than one picture) the next comes as this goes.
+    fn blended(
+        &mut self,
+        (time, length, end): (Timestamp, Timestamp, Timestamp),
+        converter: &mut PlanarConverter,
+    ) -> Result<Arc<Picture>> {
+        let start = self.cursor.tick(time);
+        let first = self.at(time, 2, converter)?;
+        let own = first.until.map_or(0, |until| until - first.from);
+        let wanted = (self.cursor.tick(time.plus(length)) - start).max(own);
+        let behind = (start.saturating_add(wanted)).min(self.cursor.tick(end).max(start + 1));
+        let mut shares = vec![(first.clone(), first.until.unwrap_or(behind).min(behind) - start)];
+        let mut next = first.until;
+        while let Some(tick) = next.filter(|tick| *tick < behind) {
+            let kept = self.at(self.cursor.time(tick), 2, converter)?;
+            if kept.from < tick {
+                break;
+            }
+            shares.push((kept.clone(), kept.until.unwrap_or(behind).min(behind) - tick));
+            next = kept.until;
+        }
+        match shares.as_slice() {
+            [(only, _)] => Ok(only.picture.clone()),
+            many => {
+                let many: Vec<_> =
+                    many.iter().map(|(kept, ticks)| (&*kept.picture, *ticks)).collect();
+                average(&many).map(Arc::new)
+            }
+        }
+    }
 }
 
 /// A clip's picture with how it has to be shown.
@@ -311,22 +380,20 @@ impl<'a> Scene<'a> {
                 let cursor =
                     FilmCursor::open(&source.path, self.setting.limits, self.setting.cancel)?;
                 let (aspect, turn) = turned(&cursor);
-                entry.insert(Film { cursor, last: None, used: n, aspect, turn })
+                entry.insert(Film { cursor, recent: VecDeque::new(), used: n, aspect, turn })
             }
         };
         film.used = n;
         let time =
             if clip.speed == 0 { clip.from } else { clip.source_time(n, self.setting.rate()) };
-        let frame = film.cursor.frame_at(time.max(Timestamp::ZERO))?;
-        let seen = |picture: Arc<Picture>| Seen { picture, aspect: film.aspect, turn: film.turn };
-        if let Some((tick, picture)) = &film.last
-            && *tick == frame.pts()
-        {
-            return Ok(seen(picture.clone()));
-        }
-        let picture = Arc::new(converted(&mut self.converter, &frame)?);
-        film.last = Some((frame.pts(), picture.clone()));
-        Ok(seen(picture))
+        let time = time.max(Timestamp::ZERO);
+        let picture = if clip.item.blend == Some(true) && clip.speed != 0 {
+            let length = self.setting.rate().time(1).times(clip.speed, NORMAL_SPEED);
+            film.blended((time, length, clip.to), &mut self.converter)?
+        } else {
+            film.at(time, 1, &mut self.converter)?.picture
+        };
+        Ok(Seen { picture, aspect: film.aspect, turn: film.turn })
     }
 }
 
@@ -369,12 +436,14 @@ pub(super) fn converted(converter: &mut PlanarConverter, frame: &VideoFrame) -> 
         },
         site: ChromaSite::Left,
     };
-    match made.samples {
+    let picture = match made.samples {
         PlanarSamples::Eight(planes) => {
             Picture::from_planes8(made.width, made.height, tags, planes)
         }
         PlanarSamples::Ten(planes) => Picture::from_planes10(made.width, made.height, tags, planes),
-    }
+    }?;
+    // Before the turn, as the display matrix was read: whoever looks at it sees it unmirrored.
+    Ok(if frame.is_mirrored() { picture.mirrored() } else { picture })
 }
 
 /// The part of a picture that is used, in its stored samples; the shares that are cut off are of

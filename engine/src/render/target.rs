@@ -1,17 +1,30 @@
 //! What file is made of an edit: container, codecs and settings, with what is not said filled in.
 
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::media::{FilmCodec, FilmColour, FilmEncoding, FilmFormat, Quality, SoundCodec};
+use crate::media::{
+    FilmCodec, FilmColour, FilmEncoding, FilmFormat, Quality, RateLimit, SoundCodec,
+};
+use crate::stills::AnimationFormat;
 use crate::timeline::{
     AudioCodec, Canvas, ColourSpace, Container, Output, VideoCodec, VideoSettings,
 };
 use std::path::Path;
 
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum OutputFormat {
+    /// A film.
+    Film(FilmFormat),
+    /// Pictures in quick succession, without sound.
+    Animation(AnimationFormat),
+}
+
 /// What file is made of an edit.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Target {
     /// The container.
-    pub format: FilmFormat,
+    pub format: OutputFormat,
     /// How pictures are encoded.
     pub film: FilmEncoding,
     /// How sound is encoded.
@@ -20,6 +33,8 @@ pub struct Target {
     pub sound_rate: Option<u32>,
     /// Whether whole groups of pictures may be copied.
     pub copy: bool,
+    /// Whether everything is looked at first, and the bits divided by what needs them.
+    pub two_passes: bool,
 }
 
 impl Target {
@@ -29,14 +44,17 @@ impl Target {
     /// [`ErrorKind::Input`] for a file name that no container is known for, and for a preset,
     /// quality or depth that the codec does not have.
     pub fn new(canvas: &Canvas, output: Option<&Output>, file: &Path) -> Result<Self> {
-        let container = output
-            .and_then(|output| output.container)
+        let container = output.and_then(|output| output.container);
+        let settled = output.map(Output::settled);
+        let output = settled.as_ref();
+        let container = container
             .or_else(|| Container::of_file(file.to_str()?))
+            .or_else(|| output?.container)
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Input,
                     Stage::Render,
-                    "needs a name that ends in mp4, mov, mkv or webm",
+                    "needs a name that ends in mp4, mov, mkv, webm, gif or webp",
                 )
                 .input(file)
             })?;
@@ -56,15 +74,18 @@ impl Target {
         };
         Ok(Self {
             format: match container {
-                Container::Mp4 => FilmFormat::Mp4,
-                Container::Mov => FilmFormat::Mov,
-                Container::Mkv => FilmFormat::Mkv,
-                Container::Webm => FilmFormat::Webm,
+                Container::Mp4 => OutputFormat::Film(FilmFormat::Mp4),
+                Container::Mov => OutputFormat::Film(FilmFormat::Mov),
+                Container::Mkv => OutputFormat::Film(FilmFormat::Mkv),
+                Container::Webm => OutputFormat::Film(FilmFormat::Webm),
+                Container::Gif => OutputFormat::Animation(AnimationFormat::Gif),
+                Container::Webp => OutputFormat::Animation(AnimationFormat::WebP),
             },
             film: film(canvas, codec, video.as_ref()).map_err(|e| e.input(file))?,
             sound,
             sound_rate: audio.and_then(|audio| audio.bitrate),
             copy: output.and_then(|output| output.copy).unwrap_or(true),
+            two_passes: video.is_some_and(|video| video.passes == Some(2)),
         })
     }
 }
@@ -72,6 +93,7 @@ impl Target {
 impl Target {
     /// Trades quality for time, for a look at the edit.
     pub fn hurry(&mut self) {
+        self.two_passes = false;
         self.film.preset = self.film.codec.presets().first().map(|preset| (*preset).to_owned());
         if matches!(self.film.codec, FilmCodec::H264 | FilmCodec::Hevc) {
             self.film.quality = Quality::Crf(28.0);
@@ -116,6 +138,11 @@ fn film(canvas: &Canvas, codec: FilmCodec, wanted: Option<&VideoSettings>) -> Re
         base: canvas.rate.frame(),
         rate: (canvas.rate.num(), canvas.rate.den()),
         quality: wanted.and_then(|w| w.bitrate).map_or(Quality::Crf(crf), Quality::Bitrate),
+        limit: wanted.and_then(|w| {
+            let most = w.maxrate?;
+            Some(RateLimit { most, buffer: w.bufsize.unwrap_or(most.saturating_mul(2)) })
+        }),
+        pass: None,
         preset,
         gop: wanted.and_then(|w| w.gop),
         depth: if codec == FilmCodec::Prores || depth == 10 { 10 } else { 8 },

@@ -10,7 +10,7 @@ mod sprite;
 
 pub use encode::PictureFormat;
 pub use name::{NameTemplate, TemplateError};
-pub use preview::{AnimationFormat, animate};
+pub use preview::{Animation, AnimationFormat, animate};
 pub use read::read_picture;
 pub use sheet::{SheetLayout, Tile, contact_sheet};
 pub use sprite::{SpriteLayout, Sprites, sprites};

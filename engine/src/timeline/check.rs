@@ -3,6 +3,7 @@
 
 use super::fault::{Faults, step};
 use super::layout::MAX_SECONDS;
+use super::preset::Preset;
 use super::spec::*;
 use super::value::{Animated, Rate, Time};
 use crate::time::Timestamp;
@@ -18,8 +19,16 @@ impl Timeline {
             );
         }
         for (name, asset) in &self.assets {
-            if asset.file.is_some() == asset.image.is_some() {
-                faults.add(step("/assets", name), "must have either \"file\" or \"image\"");
+            let at = step("/assets", name);
+            let given = [asset.file.is_some(), asset.image.is_some(), asset.library.is_some()];
+            if given.into_iter().filter(|given| *given).count() != 1 {
+                faults.add(
+                    at.clone(),
+                    "must have exactly one of \"file\", \"image\" and \"library\"",
+                );
+            }
+            if let Some(asset) = &asset.library {
+                asset.check(&format!("{at}/library"), faults);
             }
         }
         if self.video.iter().all(|track| track.items.is_empty()) {
@@ -28,7 +37,7 @@ impl Timeline {
         let mut files = BTreeMap::new();
         for (i, output) in self.outputs.iter().enumerate() {
             let at = format!("/outputs/{i}");
-            output.check(&at, faults);
+            output.check(&at, &self.canvas, faults);
             if let Some(file) = &output.file
                 && let Some(other) = files.insert(file, i)
             {
@@ -133,29 +142,116 @@ fn not_negative(pointer: String, time: Option<Time>, rate: Rate, faults: &mut Fa
 }
 
 impl Output {
-    fn check(&self, at: &str, faults: &mut Faults) {
-        if self.container.is_none()
-            && let Some(file) = &self.file
-            && Container::of_file(file).is_none()
-        {
+    fn check(&self, at: &str, canvas: &Canvas, faults: &mut Faults) {
+        if let Some(name) = &self.preset {
+            let at = format!("{at}/preset");
+            match Preset::named(name, &at) {
+                Ok(preset) if preset.size != canvas.size => faults.add(
+                    at,
+                    format!(
+                        "is for a canvas of {}, this one has {}: change its size, or use --preset",
+                        preset.size, canvas.size
+                    ),
+                ),
+                Ok(_) => {}
+                Err(unknown) => faults.0.extend(unknown.0),
+            }
+        }
+        let all = self.settled();
+        let named = self.file.as_deref().map(Container::of_file);
+        if all.container.is_none() && named == Some(None) {
             faults.add(
                 format!("{at}/file"),
-                "needs an ending that says its container (mp4, mov, mkv, webm), or \"container\"",
+                "needs an ending that says its container (mp4, mov, mkv, webm, gif, webp), or \"container\"",
             );
         }
+        let container = all.container.or(named.flatten());
+        if let Some(container) = container.filter(|container| container.is_animation()) {
+            for (name, given) in [
+                ("audio", self.audio.is_some()),
+                ("video", self.video.is_some()),
+                ("copy", self.copy.is_some()),
+                ("preset", self.preset.is_some()),
+            ] {
+                if given {
+                    let what = container.as_str();
+                    faults.add(format!("{at}/{name}"), format!("means nothing for {what}"));
+                }
+            }
+            if container == Container::Gif && canvas.rate.num() > 50 * canvas.rate.den() {
+                let what =
+                    "cannot be: a GIF has at most 50 frames a second; lower the canvas's \"rate\"";
+                faults.add(at, what);
+            }
+        }
         let Some(video) = &self.video else { return };
+        let within = |name: &str, value: Option<u32>, faults: &mut Faults| {
+            if value.is_some_and(|rate| !(10_000..=1_000_000_000).contains(&rate)) {
+                faults.add(format!("{at}/video/{name}"), "must be from 10000 to 1000000000");
+            }
+        };
         if video.crf.is_some() && video.bitrate.is_some() {
             faults.add(format!("{at}/video"), "\"crf\" and \"bitrate\" exclude each other");
         }
         range(&format!("{at}/video/crf"), video.crf, 0.0, 63.0, faults);
-        if video.bitrate.is_some_and(|rate| !(10_000..=1_000_000_000).contains(&rate)) {
-            faults.add(format!("{at}/video/bitrate"), "must be from 10000 to 1000000000");
+        within("bitrate", video.bitrate, faults);
+        within("maxrate", video.maxrate, faults);
+        within("bufsize", video.bufsize, faults);
+        let settled = all.video.unwrap_or_default();
+        if settled.bufsize.is_some() && settled.maxrate.is_none() {
+            faults.add(format!("{at}/video/bufsize"), "means nothing without \"maxrate\"");
+        }
+        if settled.maxrate.zip(settled.bitrate).is_some_and(|(most, mean)| most < mean) {
+            faults.add(format!("{at}/video/maxrate"), "must not be under \"bitrate\"");
+        }
+        if matches!(settled.codec, Some(VideoCodec::Av1 | VideoCodec::Prores))
+            && settled.maxrate.is_some()
+        {
+            faults.add(format!("{at}/video/maxrate"), "is for h264, hevc and vp9 only");
+        }
+        match video.passes {
+            None | Some(1) => {}
+            Some(2) if settled.bitrate.is_none() => {
+                faults.add(
+                    format!("{at}/video/passes"),
+                    "2 needs \"bitrate\": what is to be divided",
+                );
+            }
+            Some(2) => {
+                let h264 = settled.codec.is_none() && container != Some(Container::Webm)
+                    || settled.codec == Some(VideoCodec::H264);
+                if !h264 {
+                    faults.add(format!("{at}/video/passes"), "2 is for h264 only");
+                }
+            }
+            Some(_) => faults.add(format!("{at}/video/passes"), "must be 1 or 2"),
         }
         if video.gop.is_some_and(|gop| !(1..=10_000).contains(&gop)) {
             faults.add(format!("{at}/video/gop"), "must be from 1 to 10000");
         }
         if video.depth.is_some_and(|depth| !matches!(depth, 8 | 10)) {
             faults.add(format!("{at}/video/depth"), "must be 8 or 10");
+        }
+    }
+}
+
+impl LibraryAsset {
+    fn check(&self, at: &str, faults: &mut Faults) {
+        let ways = [self.shot.is_some(), self.segment.is_some(), self.search.is_some()];
+        let count = ways.into_iter().filter(|way| *way).count();
+        if count > 1 {
+            faults.add(at, "\"shot\", \"segment\" and \"search\" exclude each other");
+        }
+        if self.media.is_none() && (count == 0 || self.shot.is_some()) {
+            faults.add(at, "needs \"media\": a part of the film's name");
+        }
+        if self.hit.is_some() && self.search.is_none() {
+            faults.add(format!("{at}/hit"), "means nothing without \"search\"");
+        }
+        for (name, value) in [("shot", self.shot), ("hit", self.hit)] {
+            if value == Some(0) {
+                faults.add(format!("{at}/{name}"), "counts from 1");
+            }
         }
     }
 }
@@ -169,8 +265,15 @@ impl Container {
             "mov" => Some(Self::Mov),
             "mkv" => Some(Self::Mkv),
             "webm" => Some(Self::Webm),
+            "gif" => Some(Self::Gif),
+            "webp" => Some(Self::Webp),
             _ => None,
         }
+    }
+
+    /// Whether it holds pictures in quick succession and nothing else.
+    pub fn is_animation(self) -> bool {
+        matches!(self, Self::Gif | Self::Webp)
     }
 }
 
@@ -188,6 +291,7 @@ impl VideoItem {
                     ("to", self.to.is_some()),
                     ("speed", self.speed.is_some()),
                     ("reverse", self.reverse.is_some()),
+                    ("blend", self.blend.is_some()),
                     ("freeze", self.freeze.is_some()),
                 ] {
                     if given {

@@ -30,6 +30,11 @@ impl Faults {
         self.0.push(Fault { pointer: pointer.into(), message: message.into() });
     }
 
+    /// Those that `error` was made of, if it was.
+    pub fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -67,7 +72,7 @@ impl From<Faults> for Error {
             [one] => one.to_string(),
             many => format!("{} faults: {faults}", many.len()),
         };
-        Self::new(ErrorKind::Input, Stage::Timeline, message)
+        Self::new(ErrorKind::Input, Stage::Timeline, message).source(faults)
     }
 }
 

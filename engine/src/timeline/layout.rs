@@ -94,6 +94,7 @@ impl Clip {
         matches!(self.shown, Shown::Asset(_))
             && self.speed == SPEED
             && !self.reverse
+            && item.blend != Some(true)
             && item.crop.is_none()
             && item.effects.is_empty()
             && always(&item.opacity, 1.0)
@@ -163,6 +164,12 @@ impl Timeline {
     /// Everything that does not fit: unknown and broken assets, spans past the end, overlaps,
     /// transitions longer than their items.
     pub fn layout(&self, facts: &Facts) -> Result<Layout, Faults> {
+        let (layout, faults) = self.lay_out(facts);
+        faults.or(Some(layout))
+    }
+
+    /// As [`Self::layout`], with what can be laid out in spite of faults.
+    pub fn lay_out(&self, facts: &Facts) -> (Layout, Faults) {
         let mut faults = Faults::default();
         for name in self.assets.keys() {
             if let Some(why) = facts.get(name).and_then(|facts| facts.broken.as_ref()) {
@@ -182,7 +189,7 @@ impl Timeline {
         let heard = Timestamp::new(i64::try_from(heard).unwrap_or(i64::MAX), samples_base());
         let frames = frames.max(heard.rescale(rate.frame(), crate::time::Rounding::Ceil).ticks());
         let samples = samples(rate.time(frames));
-        faults.or(Some(Layout { frames, samples, video, sound }))
+        (Layout { frames, samples, video, sound }, faults)
     }
 }
 

@@ -5,10 +5,12 @@
 //! `docs/timeline.md` explains the format, `docs/schema/timeline.schema.json` is its schema.
 
 mod check;
+mod draft;
 mod edl;
 mod fault;
 mod layout;
 mod otio;
+mod preset;
 mod reader;
 mod spec;
 #[cfg(test)]
@@ -17,16 +19,17 @@ mod tree;
 mod value;
 mod variables;
 
+pub use draft::Draft;
 pub use edl::write_edl;
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, step};
 pub(crate) use layout::NORMAL_SPEED;
 pub use layout::{AssetFacts, Clip, Facts, Layout, Shown, SoundClip, Wipe};
 pub use otio::{read_otio, write_otio};
+pub use preset::Preset;
 pub use spec::*;
 pub use value::{Animated, Ease, Keyframe, Rate, Rgb, Size, Time};
 pub use variables::{Values, Variant};
 
-use fault::step;
 use reader::{Node, Spec};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -38,6 +41,8 @@ pub struct Template {
     tree: Value,
     variables: BTreeMap<String, Variable>,
     matrix: BTreeMap<String, Vec<Value>>,
+    /// What is wrong with its variables.
+    faults: Faults,
 }
 
 impl Template {
@@ -49,18 +54,32 @@ impl Template {
         Self::from_tree(tree::parse(text)?)
     }
 
+    /// Reads JSON or JSON5 and keeps what is wrong with its variables for [`Self::draft`].
+    ///
+    /// # Errors
+    /// Where it is neither, is too large or too deep, or is no object.
+    pub fn sketch(text: &str) -> Result<Self, Faults> {
+        Self::of_tree(tree::parse(text)?)
+    }
+
     /// Takes a tree that was parsed already.
     ///
     /// # Errors
     /// What is wrong with its variables.
     pub fn from_tree(tree: Value) -> Result<Self, Faults> {
+        let mut made = Self::of_tree(tree)?;
+        std::mem::take(&mut made.faults).or(Some(made))
+    }
+
+    fn of_tree(tree: Value) -> Result<Self, Faults> {
         let faults = RefCell::new(Faults::default());
-        let fields = tree.as_object();
-        if fields.is_none() {
-            faults.borrow_mut().add("", "must be an object {...}");
-        }
+        let Some(fields) = tree.as_object() else {
+            let mut faults = faults.into_inner();
+            faults.add("", "must be an object {...}");
+            return Err(faults);
+        };
         let at = |name: &str| {
-            let value = fields.and_then(|fields| fields.get(name))?;
+            let value = fields.get(name)?;
             Some(Node { value, pointer: step("", name), faults: &faults })
         };
         let variables = at("variables").map_or_else(|| Some(BTreeMap::new()), Spec::read);
@@ -69,8 +88,19 @@ impl Template {
         if let (Some(variables), Some(matrix)) = (&variables, &matrix) {
             variables::check(variables, matrix, &mut faults);
         }
-        let (variables, matrix) = faults.or(variables.zip(matrix))?;
-        Ok(Self { tree, variables, matrix })
+        let (variables, matrix) = (variables.unwrap_or_default(), matrix.unwrap_or_default());
+        Ok(Self { tree, variables, matrix, faults })
+    }
+
+    /// Has the edit made for the preset of this name: its canvas has the preset's size, its outputs are
+    /// coded as the preset says, and it is as loud unless it says otherwise.
+    ///
+    /// # Errors
+    /// If there is no such preset.
+    pub fn preset(&mut self, name: &str) -> Result<(), Faults> {
+        let preset = Preset::named(name, "")?;
+        preset.apply(name, &mut self.tree);
+        Ok(())
     }
 
     /// The variables that may be set.
@@ -111,23 +141,33 @@ impl Template {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn fill(&self, set: &Values) -> Result<Timeline, Faults> {
-        let mut faults = Faults::default();
+        self.draft(set).whole()
+    }
+
+    /// What can be read of the edit with these values put in, and everything that is wrong with it:
+    /// what its files add to that is found by whoever opens it.
+    pub fn draft(&self, set: &Values) -> Draft {
+        let mut faults = self.faults.clone();
         let values = variables::settle(&self.variables, set, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let unsettled = !faults.is_empty();
+        let mut places = Faults::default();
+        let mut tree = variables::substitute(&self.tree, &values, &mut places);
+        if let Some(fields) = tree.as_object_mut() {
+            // What is wrong with them is known, and nothing else depends on them any more.
+            if unsettled {
+                fields.remove("variables");
+                fields.remove("matrix");
+            }
         }
-        let tree = variables::substitute(&self.tree, &values, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let faults = RefCell::new(Faults::default());
-        let node = Node { value: &tree, pointer: String::new(), faults: &faults };
-        let timeline = Timeline::read(node);
-        let mut faults = faults.into_inner();
-        if let Some(timeline) = &timeline {
-            timeline.check(&mut faults);
-        }
-        faults.or(timeline)
+        let known = |pointer: &str| {
+            // A place whose variable has no value says nothing new.
+            let name = self.tree.pointer(pointer).and_then(|place| place["$var"].as_str());
+            name.is_some_and(|name| self.variables.contains_key(name))
+        };
+        let (known, new): (Vec<_>, Vec<_>) =
+            places.0.into_iter().partition(|fault| known(&fault.pointer));
+        faults.0.extend(new);
+        Draft::read(tree, faults, known.into_iter().map(|fault| fault.pointer).collect())
     }
 }
 
@@ -138,6 +178,14 @@ impl Timeline {
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Faults> {
         Template::parse(text)?.fill(&Values::new())
+    }
+
+    /// Every item of every video track, with its place in the spec.
+    pub fn items(&self) -> impl Iterator<Item = (String, &VideoItem)> {
+        self.video.iter().enumerate().flat_map(|(t, track)| {
+            let at = move |i| format!("/video/{t}/items/{i}");
+            track.items.iter().enumerate().map(move |(i, item)| (at(i), item))
+        })
     }
 
     /// As JSON that [`Self::parse`] reads.

@@ -224,8 +224,8 @@ fn as_written(own: &Timeline, read: &Timeline) -> bool {
     let long = Timestamp::from_secs(48 * 3600);
     let facts = own.assets.iter().map(|(name, asset)| {
         let facts = super::AssetFacts {
-            pictures: asset.file.as_ref().map(|_| long),
-            sound: asset.file.as_ref().map(|_| long),
+            pictures: asset.image.is_none().then_some(long),
+            sound: asset.image.is_none().then_some(long),
             still: asset.image.is_some(),
             broken: None,
         };
@@ -527,9 +527,9 @@ impl Reader {
     /// The name of the asset for a file.
     fn asset(&mut self, name: &str, file: &str) -> String {
         let asset = if is_picture(file) {
-            Asset { file: None, image: Some(file.to_owned()) }
+            Asset { image: Some(file.to_owned()), ..Asset::default() }
         } else {
-            Asset { file: Some(file.to_owned()), image: None }
+            Asset { file: Some(file.to_owned()), ..Asset::default() }
         };
         if let Some((known, _)) = self.assets.iter().find(|(_, known)| **known == asset) {
             return known.clone();
@@ -651,6 +651,7 @@ impl VideoItem {
             after: None,
             speed: None,
             reverse: None,
+            blend: None,
             freeze: None,
             fit: None,
             focus: None,

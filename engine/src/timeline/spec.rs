@@ -114,12 +114,34 @@ spec_struct! {
 }
 
 spec_struct! {
-    /// A file that is used.
+    /// Something of a library: a film (`media`), a stretch of one (`shot`, `segment`), or an answer to a
+    /// question (`search`). Whoever renders says which library.
+    #[derive(Default)]
+    LibraryAsset {
+        /// A part of the film's name; with `search`, only this film is looked through.
+        media: Option<String>,
+        /// Which of its shots, from 1.
+        shot: Option<u32>,
+        /// The number of a segment of a transcript in the catalogue.
+        segment: Option<u32>,
+        /// A question, as `rushes search` takes it.
+        search: Option<String>,
+        /// Which of the answers, from 1; the first if not said.
+        hit: Option<u32>,
+    }
+}
+
+spec_struct! {
+    /// A file that is used: exactly one of these.
+    #[derive(Default)]
     Asset {
         /// A film or sound, relative to the spec's folder.
         file: Option<String>,
         /// A picture (PNG, JPEG or WebP; transparency counts), relative to the spec's folder.
         image: Option<String>,
+        /// Something of a library, looked up when the edit is opened. Items that show it without
+        /// `from`, `to` and `length` show its stretch.
+        library: Option<LibraryAsset>,
     }
 }
 
@@ -258,6 +280,9 @@ spec_struct! {
         speed: Option<f64>,
         /// Whether the asset runs backwards.
         reverse: Option<bool>,
+        /// Whether at another speed a frame is all pictures that it stands for, blended; otherwise it
+        /// is the one shown when it begins.
+        blend: Option<bool>,
         /// Shows only the frame at `from`, for `length`.
         freeze: Option<bool>,
         /// How it is put on the canvas; `contain` if not said.
@@ -518,7 +543,8 @@ spec_struct! {
         items: Vec<AudioItem>,
         /// How much louder the track is, in decibels.
         gain_db: Option<f64>,
-        /// Whether the track gives way while the items of video tracks are heard.
+        /// Whether the track gives way while somebody speaks in the items of video tracks: by their
+        /// captions' times, or all the time that an item without captions is heard.
         duck: Option<Duck>,
     }
 }
@@ -565,6 +591,7 @@ spec_struct! {
 
 spec_struct! {
     /// What is done to the whole sound.
+    #[derive(Default)]
     Sound {
         /// Its loudness in LUFS (EBU R128), e.g. -16; as it comes if not said.
         loudness: Option<f64>,
@@ -584,6 +611,10 @@ spec_words! {
         Mkv = "mkv",
         /// WebM.
         Webm = "webm",
+        /// An animated GIF of 256 colours a frame, without sound.
+        Gif = "gif",
+        /// An animated WebP, without sound.
+        Webp = "webp",
     }
 }
 
@@ -617,6 +648,7 @@ spec_words! {
 
 spec_struct! {
     /// How pictures are coded.
+    #[derive(Default)]
     VideoSettings {
         /// The codec; by the container if not said.
         codec: Option<VideoCodec>,
@@ -625,6 +657,13 @@ spec_struct! {
         crf: Option<f64>,
         /// Mean bits a second, e.g. 5000000, instead of `crf`.
         bitrate: Option<u32>,
+        /// 2 looks at everything first and divides the bits of `bitrate` by what needs them (H.264
+        /// only); 1 if not said.
+        passes: Option<u32>,
+        /// Most bits a second, over what `bufsize` holds.
+        maxrate: Option<u32>,
+        /// Bits of the buffer that `maxrate` fills; two seconds of it if not said.
+        bufsize: Option<u32>,
         /// The encoder's effort: x264's and x265's names, or 0 to 13 for AV1, 0 to 8 for VP9.
         preset: Option<String>,
         /// Most frames from one keyframe to the next.
@@ -636,6 +675,7 @@ spec_struct! {
 
 spec_struct! {
     /// How sound is coded.
+    #[derive(Default)]
     AudioSettings {
         /// The codec; by the container if not said.
         codec: Option<AudioCodec>,
@@ -646,7 +686,11 @@ spec_struct! {
 
 spec_struct! {
     /// A file to make.
+    #[derive(Default)]
     Output {
+        /// A destination (`vertical-short`, `square`, `1080p`, `4k`): what is not said here is as it
+        /// has it. The canvas must have its size.
+        preset: Option<String>,
         /// Its name, relative to the spec's folder; `-o` goes before it.
         file: Option<String>,
         /// Its container; by the file's extension if not said.

@@ -13,9 +13,9 @@ fn facts() -> Facts {
     };
     let music = AssetFacts { sound: Some(Timestamp::from_secs(100)), ..AssetFacts::default() };
     let logo = AssetFacts { still: true, ..AssetFacts::default() };
-    [("talk", film.clone()), ("a", film), ("music", music), ("logo", logo)]
-        .map(|(name, facts)| (name.to_owned(), facts))
-        .into()
+    let films = ["talk", "a", "opening", "best"].map(|name| (name, film.clone()));
+    let others = [("music", music), ("logo", logo)];
+    films.into_iter().chain(others).map(|(name, facts)| (name.to_owned(), facts)).collect()
 }
 
 fn with_items(items: &str) -> String {

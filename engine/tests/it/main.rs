@@ -5,6 +5,7 @@
 mod bounds;
 mod captions;
 mod conformance;
+mod deliver;
 mod exact_frames;
 mod follow;
 mod in_step;
@@ -15,5 +16,6 @@ mod shots;
 mod sound;
 mod speech_support;
 mod support;
+mod timelines;
 mod vad;
 mod whisper;

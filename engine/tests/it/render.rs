@@ -471,7 +471,8 @@ fn frames_and_previews() {
 #[test]
 fn films_that_lie_or_are_mirrored_stand_upright() {
     let dir = tempfile::tempdir().unwrap();
-    for variant in [Variant::Rotated90, Variant::Rotated180, Variant::Rotated270] {
+    let lying = [Variant::Rotated90, Variant::Rotated180, Variant::Rotated270, Variant::Mirrored];
+    for variant in lying {
         let film = numbered(variant);
         let edit = edit(&spec(
             &[("a", &film.path)],
@@ -481,6 +482,7 @@ fn films_that_lie_or_are_mirrored_stand_upright() {
         let file = dir.path().join("turned.mp4");
         render(&edit, &file);
         assert_eq!(numbers(&file), (5..50).collect::<Vec<_>>(), "{variant:?}");
+        assert_eq!(numbers_by_ffmpeg(&file), (5..50).collect::<Vec<_>>(), "{variant:?}");
     }
 }
 

@@ -11,6 +11,7 @@
 //! [`reference`](self) (in the tests) does the same in floating point, sample by sample, and is the
 //! oracle: no sample may differ from it by more than 2 code values.
 
+mod average;
 mod axis;
 mod blend;
 mod colours;
@@ -34,6 +35,7 @@ mod table;
 mod tests;
 mod turn;
 
+pub use average::average;
 pub use layer::{Layer, Rect, compose};
 pub use picture::{
     Alpha, ChromaSite, ColourTags, Depth, MAX_SIDE, Picture, Plane, Planes, Transfer, Yuv,

@@ -47,6 +47,10 @@ pub enum ChromaSite {
     Centre,
     /// On the upper left sample: UHD Blu-ray, BT.2100.
     TopLeft,
+    /// On the right column, between the rows: a mirrored picture whose chroma lay on the left.
+    Right,
+    /// On the upper right sample: a mirrored picture whose chroma lay on the upper left one.
+    TopRight,
 }
 
 impl ChromaSite {
@@ -56,6 +60,19 @@ impl ChromaSite {
             Self::Left => (0.5, 1.0),
             Self::Centre => (1.0, 1.0),
             Self::TopLeft => (0.5, 0.5),
+            Self::Right => (1.5, 1.0),
+            Self::TopRight => (1.5, 0.5),
+        }
+    }
+
+    /// Where it lies once the picture is mirrored left to right.
+    fn mirrored(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Centre => Self::Centre,
+            Self::TopLeft => Self::TopRight,
+            Self::Right => Self::Left,
+            Self::TopRight => Self::TopLeft,
         }
     }
 }
@@ -179,6 +196,14 @@ impl<T: Sample> Yuv<T> {
         }
     }
 
+    fn mirror(&mut self) {
+        let alpha = self.alpha.iter_mut().flat_map(|a| [&mut a.luma, &mut a.chroma]);
+        for plane in self.planes.iter_mut().chain(alpha) {
+            let width = plane.width.max(1);
+            plane.data.chunks_mut(width).for_each(<[T]>::reverse);
+        }
+    }
+
     fn from_data(width: u32, height: u32, data: [Vec<T>; 3]) -> Result<Self> {
         let (w, h) = (width as usize, height as usize);
         let sizes = [(w, h), (w / 2, h / 2), (w / 2, h / 2)];
@@ -250,6 +275,17 @@ impl Picture {
         }
         let planes = Planes::Ten(Yuv::from_data(width, height, planes)?);
         Ok(Self { width, height, tags, planes })
+    }
+
+    /// The picture mirrored left to right: the same samples, chroma at the other side of its cell.
+    #[must_use]
+    pub fn mirrored(mut self) -> Self {
+        match &mut self.planes {
+            Planes::Eight(yuv) => yuv.mirror(),
+            Planes::Ten(yuv) => yuv.mirror(),
+        }
+        self.tags.site = self.tags.site.mirrored();
+        self
     }
 
     /// Samples a row.

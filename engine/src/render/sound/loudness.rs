@@ -4,6 +4,7 @@
 use super::{RATE, Stereo, amplitude};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use ebur128::{EbuR128, Mode};
+use std::collections::VecDeque;
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,67 +35,168 @@ fn failed(error: ebur128::Error) -> Error {
     Error::new(ErrorKind::Internal, Stage::Render, "loudness cannot be measured").source(error)
 }
 
+/// A programme that can be read as often as is wanted, in memory or on disk.
+pub trait Programme {
+    /// Samples of each channel.
+    fn samples(&self) -> usize;
+
+    /// Samples `from` up to, not including, `to`, both within the programme.
+    ///
+    /// # Errors
+    /// What reading gives.
+    fn read(&self, from: usize, to: usize) -> Result<Stereo>;
+}
+
+impl Programme for Stereo {
+    fn samples(&self) -> usize {
+        self.len()
+    }
+
+    fn read(&self, from: usize, to: usize) -> Result<Stereo> {
+        Ok(Self { channels: [0, 1].map(|c: usize| self.channels[c][from..to].to_vec()) })
+    }
+}
+
+/// Samples worked on at once: a second.
+const BLOCK: usize = RATE as usize;
+
+/// A meter that is fed.
+struct Meter(EbuR128);
+
+impl Meter {
+    fn new() -> Result<Self> {
+        EbuR128::new(2, RATE, Mode::I | Mode::TRUE_PEAK).map(Self).map_err(failed)
+    }
+
+    fn add(&mut self, sound: &Stereo) -> Result<()> {
+        let [left, right] = &sound.channels;
+        self.0.add_frames_planar_f32(&[left, right]).map_err(failed)
+    }
+
+    fn read(&self) -> Result<Loudness> {
+        let integrated = self.0.loudness_global().map_err(failed)?;
+        let peak = |channel| self.0.true_peak(channel).map_err(failed);
+        Ok(Loudness { integrated, true_peak: 20.0 * peak(0)?.max(peak(1)?).log10() })
+    }
+}
+
 /// Measures a whole programme.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] where the meter refuses, which would be a defect.
-pub fn measure(sound: &Stereo) -> Result<Loudness> {
-    let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::TRUE_PEAK).map_err(failed)?;
-    let [left, right] = &sound.channels;
-    let len = sound.len();
-    // A second at a time keeps the meter's own copy small.
-    for from in (0..len).step_by(RATE as usize) {
-        let to = (from + RATE as usize).min(len);
-        meter.add_frames_planar_f32(&[&left[from..to], &right[from..to]]).map_err(failed)?;
-    }
-    let integrated = meter.loudness_global().map_err(failed)?;
-    let peak = meter.true_peak(0).map_err(failed)?.max(meter.true_peak(1).map_err(failed)?);
-    Ok(Loudness { integrated, true_peak: 20.0 * peak.log10() })
+/// [`ErrorKind::Internal`] where the meter refuses, which would be a defect; what reading gives.
+pub fn measure(sound: &dyn Programme) -> Result<Loudness> {
+    Mastering::NOTHING.measure(sound)
 }
 
-/// Brings a programme to `target`, in place, and says what it measures then. Silence stays as it
-/// is. Where peaks are in the way the limiter takes them down, and a second gain makes up for
-/// what that cost in loudness, up to [`PASSES`] times.
+/// What is done to a programme so that it is as loud as it should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mastering {
+    /// A factor for everything.
+    gain: f32,
+    /// Then true peaks are held under this, in dBTP.
+    ceiling: Option<f64>,
+    /// Then a factor for everything again.
+    trim: f32,
+}
+
+impl Mastering {
+    /// Nothing at all.
+    pub const NOTHING: Self = Self { gain: 1.0, ceiling: None, trim: 1.0 };
+
+    /// What brings `programme` to `target`, and what it measures then. Silence stays as it is.
+    /// Where peaks are in the way the limiter takes them down, and a second gain makes up for what
+    /// that cost in loudness, up to [`PASSES`] times. The programme is read block by block, twice
+    /// and more.
+    ///
+    /// # Errors
+    /// As [`measure`].
+    pub fn find(programme: &dyn Programme, target: &LoudnessTarget) -> Result<(Self, Loudness)> {
+        let before = measure(programme)?;
+        if !before.integrated.is_finite() {
+            return Ok((Self::NOTHING, before));
+        }
+        let most = target.true_peak - METERS;
+        let mut gain = target.integrated - before.integrated;
+        let mut ceiling = most;
+        let (mut way, mut made) = (Self::NOTHING, before);
+        for _ in 0..PASSES {
+            way = Self {
+                gain: amplitude(gain) as f32,
+                ceiling: (before.true_peak + gain > most).then_some(ceiling),
+                trim: 1.0,
+            };
+            made = way.measure(programme)?;
+            let (rest, over) = (target.integrated - made.integrated, made.true_peak - most);
+            if rest.abs() < 0.1 && over <= 0.0 {
+                return Ok((way, made));
+            }
+            // What lies between two samples may still be a little higher than the limiter saw.
+            if over > 0.0 {
+                ceiling -= over + 0.02;
+            }
+            gain += rest;
+        }
+        // The ceiling is a promise, the loudness a wish.
+        if made.true_peak > most {
+            way.trim = amplitude(most - made.true_peak - 0.01) as f32;
+            made = way.measure(programme)?;
+        }
+        Ok((way, made))
+    }
+
+    fn measure(&self, programme: &dyn Programme) -> Result<Loudness> {
+        let mut meter = Meter::new()?;
+        self.apply(programme, &mut |block| meter.add(block))?;
+        meter.read()
+    }
+
+    /// Gives the programme as it is then, block by block. The samples do not depend on the blocks.
+    ///
+    /// # Errors
+    /// What reading and `take` give.
+    pub fn apply(
+        &self,
+        programme: &dyn Programme,
+        take: &mut dyn FnMut(&Stereo) -> Result<()>,
+    ) -> Result<()> {
+        let len = programme.samples();
+        let mut limiter = self.ceiling.map(Limiter::new);
+        for at in (0..len).step_by(BLOCK) {
+            let to = (at + BLOCK).min(len);
+            let mut block = match &mut limiter {
+                None => {
+                    let mut block = programme.read(at, to)?;
+                    block.scale(self.gain);
+                    block
+                }
+                Some(limiter) => {
+                    let from = at.saturating_sub(TAPS);
+                    let mut wide = programme.read(from, (to + LOOK + TAPS).min(len))?;
+                    wide.scale(self.gain);
+                    limiter.block(&wide, at - from, to - at)
+                }
+            };
+            block.scale(self.trim);
+            take(&block)?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings a programme in memory to `target`, in place, and says what it measures then.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn normalise(sound: &mut Stereo, target: &LoudnessTarget) -> Result<Loudness> {
-    let before = measure(sound)?;
-    if !before.integrated.is_finite() {
-        return Ok(before);
-    }
-    let original = sound.clone();
-    let most = target.true_peak - METERS;
-    let mut gain = target.integrated - before.integrated;
-    let mut ceiling = most;
-    let mut made = before;
-    for _ in 0..PASSES {
-        let factor = amplitude(gain) as f32;
-        for (to, from) in sound.channels.iter_mut().zip(&original.channels) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = from * factor;
-            }
+    let (way, made) = Mastering::find(sound, target)?;
+    let mut out = Stereo::default();
+    way.apply(sound, &mut |block| {
+        for (to, from) in out.channels.iter_mut().zip(&block.channels) {
+            to.extend_from_slice(from);
         }
-        if before.true_peak + gain > most {
-            limit(sound, ceiling);
-        }
-        made = measure(sound)?;
-        let (rest, over) = (target.integrated - made.integrated, made.true_peak - most);
-        if rest.abs() < 0.1 && over <= 0.0 {
-            return Ok(made);
-        }
-        // What lies between two samples may still be a little higher than the limiter saw.
-        if over > 0.0 {
-            ceiling -= over + 0.02;
-        }
-        gain += rest;
-    }
-    // The ceiling is a promise, the loudness a wish.
-    if made.true_peak > most {
-        let factor = amplitude(most - made.true_peak - 0.01) as f32;
-        sound.channels.iter_mut().flatten().for_each(|s| *s *= factor);
-        made = measure(sound)?;
-    }
+        Ok(())
+    })?;
+    *sound = out;
     Ok(made)
 }
 
@@ -109,47 +211,72 @@ const PASSES: usize = 10;
 const LOOK: usize = 240;
 const RELEASE: usize = 4800;
 
-/// Keeps true peaks under `ceiling` dBTP: the gain that each sample needs (from the peak at it
-/// and between it and the next), its least over 5 ms ahead, let go over
-/// 100 ms, and smoothed over 5 ms. Both channels get the same gain, so the image stays.
-fn limit(sound: &mut Stereo, ceiling: f64) {
-    // A little room for what the two filters see differently.
-    let ceiling = amplitude(ceiling - 0.1) as f32;
-    let len = sound.len();
-    let between = quarters();
-    let mut need: Vec<f32> = (0..len)
-        .map(|i| {
-            let peaks = sound.channels.iter().map(|c| peak_at(c, i, &between));
-            let peak = peaks.fold(0.0, f32::max);
-            if peak > ceiling { ceiling / peak } else { 1.0 }
-        })
-        .collect();
-    if need.iter().all(|g| *g >= 1.0) {
-        return;
-    }
-    least_ahead(&mut need, LOOK);
-    // Up again slowly.
-    let rise = 1.0 / RELEASE as f32;
-    let mut gain = 1.0f32;
-    for need in &mut need {
-        gain = (gain + (1.0 - gain).max(0.05) * rise * 3.0).min(1.0).min(*need);
-        *need = gain;
-    }
-    // A mean over the same 5 ms behind: at the peak itself all of it is down. Before the first sample
-    // the gain is what that one needs, or a peak at the very start would pass.
-    let before = need.first().copied().unwrap_or(1.0);
-    let mut sum = LOOK as f64 * f64::from(before);
-    let smooth: Vec<f32> = (0..len)
-        .map(|i| {
-            let gone = if i >= LOOK { need[i - LOOK] } else { before };
-            sum += f64::from(need[i]) - f64::from(gone);
-            (sum / LOOK as f64) as f32
-        })
-        .collect();
-    for channel in &mut sound.channels {
-        for (sample, gain) in channel.iter_mut().zip(&smooth) {
-            *sample *= gain;
+/// Keeps true peaks under a ceiling: the gain that each sample needs (from the peak at it and between
+/// it and the next), its least over 5 ms ahead, let go over 100 ms, and smoothed over 5 ms. Both
+/// channels get the same gain, so the image stays. Fed block by block, in order.
+struct Limiter {
+    ceiling: f32,
+    between: [[f32; TAPS]; 3],
+    /// The gain of the sample before.
+    gain: f32,
+    /// The last [`LOOK`] gains, and their sum.
+    last: VecDeque<f32>,
+    sum: f64,
+    /// What stands for those before the first sample: what that one needs, or a peak at the very
+    /// start would pass.
+    before: Option<f32>,
+}
+
+impl Limiter {
+    fn new(ceiling: f64) -> Self {
+        Self {
+            // A little room for what the two filters see differently.
+            ceiling: amplitude(ceiling - 0.1) as f32,
+            between: quarters(),
+            gain: 1.0,
+            last: VecDeque::with_capacity(LOOK + 1),
+            sum: 0.0,
+            before: None,
         }
+    }
+
+    /// Samples `from` and the `count - 1` behind it of `wide`, limited. `wide` reaches as far ahead
+    /// as the limiter looks, unless the programme ends.
+    fn block(&mut self, wide: &Stereo, from: usize, count: usize) -> Stereo {
+        let mut need: Vec<f32> = (from..wide.len())
+            .map(|i| {
+                let peaks = wide.channels.iter().map(|c| peak_at(c, i, &self.between));
+                let peak = peaks.fold(0.0, f32::max);
+                if peak > self.ceiling { self.ceiling / peak } else { 1.0 }
+            })
+            .collect();
+        least_ahead(&mut need, LOOK);
+        let mut out = Stereo {
+            channels: [0, 1].map(|c: usize| wide.channels[c][from..from + count].to_vec()),
+        };
+        // Up again slowly.
+        let rise = 1.0 / RELEASE as f32;
+        for (i, need) in need.into_iter().take(count).enumerate() {
+            let gain = self.gain;
+            self.gain = (gain + (1.0 - gain).max(0.05) * rise * 3.0).min(1.0).min(need);
+            let before = match self.before {
+                Some(before) => before,
+                None => {
+                    self.sum = LOOK as f64 * f64::from(self.gain);
+                    *self.before.insert(self.gain)
+                }
+            };
+            // A mean over the same 5 ms behind: at the peak itself all of it is down.
+            self.last.push_back(self.gain);
+            let gone = match self.last.len() > LOOK {
+                true => self.last.pop_front().unwrap_or(before),
+                false => before,
+            };
+            self.sum += f64::from(self.gain) - f64::from(gone);
+            let smooth = (self.sum / LOOK as f64) as f32;
+            out.channels.iter_mut().for_each(|channel| channel[i] *= smooth);
+        }
+        out
     }
 }
 
@@ -188,7 +315,7 @@ fn quarters() -> [[f32; TAPS]; 3] {
 
 /// Each value becomes the least of itself and the next `reach` ones (a queue of candidates).
 fn least_ahead(values: &mut [f32], reach: usize) {
-    let mut queue: std::collections::VecDeque<(usize, f32)> = std::collections::VecDeque::new();
+    let mut queue: VecDeque<(usize, f32)> = VecDeque::new();
     for i in (0..values.len()).rev() {
         let value = values[i];
         while queue.back().is_some_and(|(_, v)| *v >= value) {

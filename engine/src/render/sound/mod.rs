@@ -10,8 +10,8 @@ mod speed;
 mod tests;
 
 pub use duck::{Ducking, duck};
-pub use loudness::{Loudness, LoudnessTarget, measure, normalise};
-pub use speed::change_speed;
+pub use loudness::{Loudness, LoudnessTarget, Mastering, Programme, measure, normalise};
+pub use speed::{Stretcher, change_speed};
 
 /// Samples a second of everything here.
 pub const RATE: u32 = 48_000;
@@ -44,6 +44,13 @@ impl Stereo {
     pub fn interleaved(&self) -> Vec<f32> {
         let [left, right] = &self.channels;
         left.iter().zip(right).flat_map(|(l, r)| [*l, *r]).collect()
+    }
+
+    /// Everything times `factor`.
+    pub fn scale(&mut self, factor: f32) {
+        if factor != 1.0 {
+            self.channels.iter_mut().flatten().for_each(|sample| *sample *= factor);
+        }
     }
 
     /// Samples a channel.

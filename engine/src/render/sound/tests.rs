@@ -163,3 +163,66 @@ fn speed_keeps_pitch_and_gives_the_length() {
     assert_eq!(change_speed(&short, 1.0), short);
     assert_eq!(change_speed(&Stereo::default(), f64::NAN).len(), 0);
 }
+
+#[test]
+fn blocks_do_not_change_a_sample_of_the_master() {
+    let sound = programme(200_000);
+    let target = LoudnessTarget { integrated: -12.0, true_peak: -2.0 };
+    let (way, _) = Mastering::find(&sound, &target).unwrap();
+    let mut whole = sound.clone();
+    normalise(&mut whole, &target).unwrap();
+    assert_ne!(whole, sound);
+    // The same programme from another place, read in other pieces.
+    struct Split(Stereo);
+    impl Programme for Split {
+        fn samples(&self) -> usize {
+            self.0.len()
+        }
+        fn read(&self, from: usize, to: usize) -> crate::error::Result<Stereo> {
+            let mut out = Stereo::default();
+            for at in (from..to).step_by(997) {
+                let piece = self.0.read(at, (at + 997).min(to))?;
+                for (to, from) in out.channels.iter_mut().zip(piece.channels) {
+                    to.extend(from);
+                }
+            }
+            Ok(out)
+        }
+    }
+    let mut again = Stereo::default();
+    way.apply(&Split(sound), &mut |block| {
+        for (to, from) in again.channels.iter_mut().zip(&block.channels) {
+            to.extend_from_slice(from);
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(again, whole);
+}
+
+#[test]
+fn another_pace_does_not_depend_on_how_it_is_asked_for() {
+    for (len, speed) in [(150_000, 1.7), (90_000, 0.31), (300_000, 4.0), (1000, 2.0), (5000, 1.0)] {
+        let sound = programme(len);
+        let whole = change_speed(&sound, speed);
+        assert_eq!(whole.len(), (len as f64 / speed).round() as usize);
+        let mut stretcher = Stretcher::new(len, speed);
+        let (mut at, mut made) = (0, Stereo::default());
+        let mut read = |count: usize| {
+            let to = (at + count).min(len);
+            let from = std::mem::replace(&mut at, to);
+            sound.read(from, to)
+        };
+        for count in (1..).map(|n| n * 701 % 4999 + 1) {
+            let block = stretcher.next(count, &mut read).unwrap();
+            if block.is_empty() {
+                break;
+            }
+            for (to, from) in made.channels.iter_mut().zip(block.channels) {
+                to.extend(from);
+            }
+        }
+        // What is passed through ends with the source.
+        assert_eq!(made.channels[0], whole.channels[0], "{len} at {speed}");
+    }
+}

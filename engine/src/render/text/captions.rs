@@ -119,6 +119,34 @@ impl CaptionTrack {
         Ok(Self { captions: made, style, tags, kept: Mutex::default() })
     }
 
+    /// When a word, enlarged while it is said, hangs over the edge of the canvas and is cut off there.
+    pub fn cut_off(&self) -> Vec<(Timestamp, Timestamp)> {
+        let scale = self.style.active_scale;
+        let size = self.style.text.size;
+        let border = self.style.text.outline.map_or(0.0, |(width, _)| width);
+        // Half a line's height about the point that words grow from, from ascenders to descenders.
+        let half_height = size * 0.65 * scale + border;
+        let over = |block: &TextBlock, word: usize| {
+            let Some(place) = block.laid.words.get(word).copied().flatten() else { return false };
+            let (left, right) = (f64::from(place.left), f64::from(place.right));
+            let x = block.corner.0 + (left + right) / 2.0;
+            let y = block.corner.1 + f64::from(place.baseline) - size * 0.35;
+            let half_width = (right - left) / 2.0 * scale + border;
+            let (w, h) = (f64::from(block.canvas.0), f64::from(block.canvas.1));
+            x - half_width < -0.5
+                || x + half_width > w + 0.5
+                || y - half_height < -0.5
+                || y + half_height > h + 0.5
+        };
+        let mut spans = Vec::new();
+        for (caption, block) in self.captions.iter().filter(|_| scale > 1.0) {
+            for (i, word) in caption.words.iter().enumerate() {
+                spans.extend(word.span.filter(|_| over(block, i)));
+            }
+        }
+        spans
+    }
+
     /// What is seen at `time`: equal states look alike, so a frame need not be drawn again while
     /// the state stays.
     pub fn state(&self, time: Timestamp) -> Option<State> {
