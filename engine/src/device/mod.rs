@@ -6,6 +6,7 @@
 //! machine without a GPU is a whole machine.
 
 mod bytes;
+mod codecs;
 mod host;
 mod machine;
 mod nvml;
@@ -13,6 +14,7 @@ mod simulated;
 mod visible;
 
 pub use bytes::{parse_bytes, show_bytes};
+pub use codecs::{CodecCache, CodecFact, Tried};
 pub use host::Host;
 pub use machine::{Machine, MachineOptions};
 pub use simulated::Simulated;

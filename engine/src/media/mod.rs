@@ -25,6 +25,7 @@ mod frame;
 mod gop;
 mod gops;
 mod groups;
+mod hardware;
 mod info;
 mod input;
 mod libraries;
@@ -56,6 +57,7 @@ pub use film_encode::{
 pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, SoundPacket};
 pub use frame::VideoFrame;
 pub use gops::{CodedMark, FilePacket, Survey, copy_packets, film_packets, sound_packets, survey};
+pub use hardware::{Coding, SessionTried, try_hardware};
 pub use info::{
     AudioInfo, Cadence, Chapter, ColourInfo, Edit, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
     StreamKind, VideoInfo,
