@@ -7,6 +7,7 @@ pub mod devices;
 pub mod doctor;
 mod embed;
 mod frames;
+mod gpu_checks;
 pub mod jobs;
 pub mod library;
 mod models;
@@ -23,6 +24,7 @@ mod shots;
 mod speech;
 mod surroundings;
 mod transcribe;
+pub mod watch;
 mod why;
 pub mod worker;
 
@@ -59,6 +61,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Verify(args) => render::verify(&session, args),
         Command::Models(args) => models::run(&session, args),
         Command::Batch(args) => batch::run(&session, args),
+        Command::Watch(args) => watch::run(&session, args),
         Command::Jobs(args) => jobs::run(&session, args),
         Command::Costs(args) => costs::run(&session, args),
         Command::Worker(args) => worker::run(&session, args),
@@ -73,6 +76,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
 pub struct Session {
     pub output: Output,
     pub run: Run,
+    /// The changes of limits as words, for processes that are begun.
+    pub allow: Vec<String>,
 }
 
 impl Session {
@@ -94,7 +99,8 @@ impl Session {
             force: common.force,
             on_progress: None,
         };
-        Ok(Self { output: Output { json: common.json, quiet: common.quiet }, run })
+        let output = Output { json: common.json, quiet: common.quiet };
+        Ok(Self { output, run, allow: common.allowed() })
     }
 
     /// Does `work` on every input in turn; one that fails is told and does not stop the others.

@@ -5,6 +5,7 @@
 mod again;
 mod batch;
 mod damage;
+mod devices;
 mod hostile;
 mod library;
 mod models;
@@ -18,3 +19,4 @@ mod slides;
 mod support;
 mod transcribe;
 mod verbs;
+mod watch;
