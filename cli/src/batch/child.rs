@@ -92,7 +92,7 @@ pub enum Look {
     /// It runs, and whether it got on since it was last looked at closely.
     Runs { got_on: bool },
     /// It is over.
-    Over(Finish, Account),
+    Over(Finish, Box<Account>),
 }
 
 /// How far an attempt has come.
@@ -264,7 +264,7 @@ impl Attempt {
             stages.push(StageCost { stage: self.action.to_owned(), wall_ms: cost.wall_ms });
         }
         let how = finish(status, heard.error.as_ref(), &said);
-        Ok(Look::Over(how, Account { cost, stages, way: None, said }))
+        Ok(Look::Over(how, Box::new(Account { cost, stages, way: None, said })))
     }
 
     /// Whether it did anything since the last time: said something, computed, read or wrote.

@@ -154,7 +154,7 @@ impl Pool<'_> {
                 Look::Over(how, account) => {
                     let gpu_peak = attempt.gpu_peak;
                     held.attempt = None;
-                    ended.push((*id, lease, how, account, gpu_peak));
+                    ended.push((*id, lease, how, *account, gpu_peak));
                 }
             }
         }
