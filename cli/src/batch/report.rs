@@ -225,7 +225,7 @@ mod tests {
             batch: "<b>",
             jobs: &[job],
             by_tenant: std::slice::from_ref(&effort),
-            by_stage: &[effort.clone()],
+            by_stage: std::slice::from_ref(&effort),
             prices: &Prices::default(),
             not_begun: Some("<u>"),
             wall_s: 1.0,
