@@ -2,7 +2,7 @@
 """A real batch: 60 mixed files of which 5 are broken, killed at half and gone on with; 100 short videos.
 
     python3 benches/batch.py --rushes target/debug/rushes [--fixtures target/fixtures] [--out STEM]
-                             [--only mixed,shorts]
+                             [--only mixed,shorts] [--shorts 100]
 
 How near a batch comes to the machine's limit is told in ways that other programs on the machine change
 little: processor time beside the same files done one after another without a batch; what part of the
@@ -53,11 +53,11 @@ def mixed(folder, fixtures):
     (folder / "broken-riff.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVEfmt " + b"\0" * 40)
 
 
-def shorts(folder):
-    """100 videos of 5 to 8 s, upright, with sound, and a spec for each that cuts and titles it."""
+def shorts(folder, count):
+    """That many videos of 5 to 8 s, upright, with sound, and a spec for each that cuts and titles it."""
     folder.mkdir()
     lines = []
-    for n in range(100):
+    for n in range(count):
         film = folder / f"short{n:03}.mp4"
         ffmpeg("-f", "lavfi", "-i", f"testsrc2=size=360x640:rate=25:duration={5 + n % 4}", "-f", "lavfi",
                "-i", f"sine=frequency={200 + n}:duration={5 + n % 4}", "-c:v", "libx264", "-preset",
@@ -156,19 +156,20 @@ def bench_mixed(args, top):
 
 
 def bench_shorts(args, top):
-    shorts(top / "shorts")
+    count = args.shorts
+    shorts(top / "shorts", count)
     ran = run([args.rushes, "batch", "shorts/list.jsonl", "--library", "library", "-o", "reels",
                "--queue", "library/jobs.db", "--json", "--quiet"], top)
     reels = sorted((top / "reels").rglob("*.mp4"))
     wrong = []
-    if ran["code"] != 0 or ran["summary"]["states"] != {"done": 200} or len(reels) != 100:
+    if ran["code"] != 0 or ran["summary"]["states"] != {"done": 2 * count} or len(reels) != count:
         wrong.append(f"shorts: {ran['code']}, {ran['summary']}, {len(reels)} reels")
         wrong += [f"{j['media']}: {j['message']}" for j in ran["jobs"] if j["state"] != "done"][:3]
     # Wall depends on who else computes; processor time does not.
-    a_day = 86_400 * LANES / (ran["cpu"] / 100)
-    lines = ["## 100 short videos, `process` and then `render`", "", *HEAD, row("shorts", ran), "",
-             f"{ran['cpu'] / 100:.2f} CPU-s a video: {a_day:,.0f} videos a day on {LANES} processors that do "
-             f"nothing else (by processor time); {86_400 / ran['wall'] * 100:,.0f} at the pace of this run.", ""]
+    a_day = 86_400 * LANES / (ran["cpu"] / count)
+    lines = [f"## {count} short videos, `process` and then `render`", "", *HEAD, row("shorts", ran), "",
+             f"{ran['cpu'] / count:.2f} CPU-s a video: {a_day:,.0f} videos a day on {LANES} processors that do "
+             f"nothing else (by processor time); {86_400 / ran['wall'] * count:,.0f} at the pace of this run.", ""]
     return lines, wrong
 
 
@@ -178,6 +179,7 @@ def main():
     parser.add_argument("--fixtures", type=lambda p: pathlib.Path(p).resolve(),
                         default=pathlib.Path("target/fixtures").resolve())
     parser.add_argument("--only", default="mixed,shorts")
+    parser.add_argument("--shorts", type=int, default=100, help="how many short videos")
     parser.add_argument("--out", help="write STEM.md")
     args = parser.parse_args()
     # No models: what is measured is the batch.

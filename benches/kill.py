@@ -8,7 +8,8 @@ three times, at a point of cli/src/batch/point.rs (a build with debug assertions
 random time, then run to its end. Then must hold: the queue says that every job is done, each was told
 done exactly once (its log), and no output is missing, differs from what an undisturbed batch makes, or is
 there twice. Exit code 1 if any run breaks that. Hidden folders in which a killed process was making its
-output (`.rushes-*`) are counted: nothing looks into them, but nothing removes them either.
+output (`.rushes-*`) are counted: nothing looks into them, and the next attempt at the same job removes
+those that are two seconds old.
 """
 
 import argparse

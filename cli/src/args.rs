@@ -12,6 +12,7 @@ use crate::commands::process::ProcessArgs;
 use crate::commands::remix::RemixArgs;
 use crate::commands::render::{ConcatArgs, CutArgs, RenderArgs, VerifyArgs};
 use crate::commands::search::SearchArgs;
+use crate::commands::watch::WatchArgs;
 use crate::commands::worker::WorkerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::device::ComputeChoice;
@@ -79,6 +80,11 @@ impl Common {
         }
         limits
     }
+
+    /// The changes of limits as words, for others to make them too.
+    pub fn allowed(&self) -> Vec<String> {
+        self.limits.iter().map(LimitChange::to_string).collect()
+    }
 }
 
 /// One `--allow NAME=VALUE`.
@@ -100,6 +106,18 @@ enum LimitName {
     Wall,
     Memory,
     Frames,
+}
+
+impl std::fmt::Display for LimitChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.name.to_possible_value();
+        let name = value.as_ref().map_or("", |value| value.get_name());
+        let unit = match self.name {
+            LimitName::Duration | LimitName::Wall | LimitName::PipeSilence => "s",
+            _ => "",
+        };
+        write!(f, "{name}={}{unit}", self.value)
+    }
 }
 
 impl LimitChange {
@@ -218,6 +236,11 @@ pub enum Command {
         after_help = "Examples:\n  rushes batch footage/ --library library\n  rushes batch list.csv --action frames --output stills --every 2s\n\nA second run does only what is not done. Lists (JSON lines, CSV, TOML) name `media` and may give\naction, priority, tenant, key, needs and the action's options. Exit code 1 if some failed."
     )]
     Batch(BatchArgs),
+    /// Do the same with every file that comes into folders, once it is whole, until stopped
+    #[command(
+        after_help = "Examples:\n  rushes watch incoming/ --library library\n  rushes watch incoming/ --action transcribe -o subtitles --settle 10 --json\n\nA file is whole once neither its size nor its time of change was otherwise for --settle seconds; one\nthat was renamed into the folder is so at once. What is there at the start is done too, unless it was."
+    )]
+    Watch(WatchArgs),
     /// Look at the jobs of batches, cancel them, try them again
     #[command(
         subcommand_required = true,
@@ -227,7 +250,7 @@ pub enum Command {
     Jobs(JobsArgs),
     /// Show what batches, tenants or days have cost
     #[command(
-        after_help = "Examples:\n  rushes costs --by day\n  rushes costs --queue out/jobs.db --by tenant --rules prices.toml --json\n\nPrices, budgets and quotas stand in rushes.toml beside the queue:\n\n  [prices]\n  currency = \"EUR\"\n  cpu_hour = 0.04        # gpu_hour, gb_in, gb_out\n  [budget]\n  batch = 20.0           # day; nothing begins beyond it\n  warn = 0.8\n  [quota.anna]           # or \"*\" for each tenant\n  waiting = 1000         # jobs\n  device_seconds = 7200  # a day\n  bytes = \"50G\"          # a day"
+        after_help = "Examples:\n  rushes costs --by day\n  rushes costs --queue out/jobs.db --by tenant --rules prices.toml --json\n\nPrices, budgets and quotas stand in rushes.toml beside the queue:\n\n  [prices]\n  currency = \"EUR\"\n  cpu_hour = 0.04        # gpu_hour, gb_in, gb_out\n  [budget]\n  batch = 20.0           # day; nothing begins beyond it\n  warn = 0.8\n  [quota.anna]           # or \"*\" for each tenant\n  weight = 2             # beside others' 1\n  waiting = 1000         # jobs\n  device_seconds = 7200  # a day\n  bytes = \"50G\"          # a day"
     )]
     Costs(CostsArgs),
     /// Do the jobs of a queue; several workers may share one

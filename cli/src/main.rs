@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let done = commands::run(cli);
     if for_worker {
+        batch::child::tell_used();
         batch::point::at("child-over");
     }
     match done {

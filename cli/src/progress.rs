@@ -1,12 +1,13 @@
 //! A bar on stderr while one input is worked on: how far, how fast, how long still. Only on a
 //! terminal; a log gets no bars.
 
+use crate::batch::child;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rushes::Progress;
 use rushes::control::OnProgress;
 use rushes::text::plain;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The bar of one input; gone when dropped.
@@ -38,6 +39,9 @@ impl Bar {
 
     /// As [`Bar::callback`], for one of several inputs: how far all of them are is told as well.
     pub fn callback_among(&self, all: Option<All>) -> OnProgress {
+        if child::for_worker() {
+            return for_worker();
+        }
         let bar = self.0.clone();
         Arc::new(move |progress: Progress| {
             let share = progress.fraction();
@@ -55,6 +59,20 @@ impl Bar {
             bar.set_message(format!("{progress}{pace}{all}"));
         })
     }
+}
+
+/// Has the worker that this process does a job for know how it gets on, four times a second at most.
+fn for_worker() -> OnProgress {
+    const EVERY: Duration = Duration::from_millis(250);
+    let told = Mutex::new(None::<Instant>);
+    Arc::new(move |progress: Progress| {
+        // Whoever finds it locked is not the one to tell.
+        let Ok(mut told) = told.try_lock() else { return };
+        if told.is_none_or(|told| told.elapsed() >= EVERY) {
+            *told = Some(Instant::now());
+            child::tell_progress(progress.fraction(), progress.to_string());
+        }
+    })
 }
 
 impl Drop for Bar {

@@ -57,8 +57,16 @@ pub fn arguments(message: &Message, threads: u32, models_dir: Option<&Path>) -> 
             put("jobs", Some(threads.to_string().into()));
             "render"
         }
+        // A queue takes it on as its steps: nobody is ever asked to do one. The verb does not exist.
+        Action::Pipeline(_) => "pipeline",
     };
     put("threads", Some(threads.to_string().into()));
+    for change in &message.allow {
+        put("allow", Some(change.into()));
+    }
+    if message.force {
+        words.push("--force".into());
+    }
     if matches!(&message.action, Action::Render(render) if render.preview) {
         words.push("--preview".into());
     }
@@ -72,7 +80,7 @@ mod tests {
     use super::*;
     use crate::args::Cli;
     use clap::Parser;
-    use rushes::jobs::{Embed, Frames, Priority, Process, Render, Transcribe};
+    use rushes::jobs::{Embed, Frames, On, Priority, Process, Render, Transcribe};
 
     /// Whatever a job says, its words are understood, and nothing in them is taken for an option.
     #[test]
@@ -104,11 +112,19 @@ mod tests {
                 priority: Priority::Normal,
                 tenant: String::new(),
                 timestamp: 0,
+                on: On::Any,
+                force: false,
+                allow: vec!["duration=72h".into(), "frames=5".into()],
             };
-            let words = arguments(&message, 1, Some("/models".as_ref()));
-            let words = std::iter::once(OsString::from("rushes")).chain(words);
-            let cli = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{e}"));
-            assert!(!cli.common.force && cli.common.json);
+            for force in [false, true] {
+                let message = Message { force, ..message.clone() };
+                let words = arguments(&message, 1, Some("/models".as_ref()));
+                let words = std::iter::once(OsString::from("rushes")).chain(words);
+                let cli = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{e}"));
+                assert!(cli.common.force == force && cli.common.json);
+                assert_eq!(cli.common.limits().frames_out, 5);
+                assert_eq!(cli.common.allowed(), ["duration=259200s", "frames=5"]);
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Lists of jobs in files: JSON lines, CSV, TOML.
 //!
 //! Each item has `media`, and may have `action`, `priority`, `tenant`, `key`, `needs` (keys of items that
-//! must be done before) and any parameter of its action. What it leaves out is taken from the TOML
+//! must be done before), `on` (any, cpu, gpu) and any parameter of its action. What it leaves out is taken from the TOML
 //! file's `[template]`, then from the command line. Paths are relative to the file.
 
 use anyhow::{Context, Result, bail, ensure};
-use rushes::jobs::{Action, Priority};
+use rushes::jobs::{Action, On, Priority};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ const MOST_BYTES: u64 = 256 << 20;
 pub struct Defaults {
     pub action: String,
     pub priority: Priority,
+    pub on: On,
     /// Parameters of any action; those that an action does not have are left out.
     pub params: Map<String, Value>,
 }
@@ -31,6 +32,7 @@ pub struct Item {
     /// What others call it in their `needs`.
     pub key: Option<String>,
     pub needs: Vec<String>,
+    pub on: On,
 }
 
 /// Whether a file's name says that it is a list.
@@ -176,8 +178,31 @@ fn item(mut row: Map<String, Value>, defaults: &Defaults, folder: &Path) -> Resu
         Some(list) => serde_json::from_value(list).context("needs")?,
         None => Vec::new(),
     };
+    let on = match row.remove("on") {
+        Some(word) => serde_json::from_value(word).context("on")?,
+        None => defaults.on,
+    };
     let action = with_defaults(&action, row, &defaults.params)?;
-    Ok(Item { media: folder.join(media), action, priority, tenant, key, needs })
+    let action = beside(action, folder)?;
+    Ok(Item { media: folder.join(media), action, priority, tenant, key, needs, on })
+}
+
+/// The action with its folders relative to `folder`; those of the command line are whole already.
+fn beside(mut action: Action, folder: &Path) -> Result<Action> {
+    let whole = |path: &Path| {
+        let path = folder.join(path);
+        std::path::absolute(&path).unwrap_or(path)
+    };
+    if let Action::Pipeline(pipeline) = &mut action {
+        for step in &mut pipeline.steps {
+            step.media = step.media.as_deref().map(whole);
+            let made = beside(step.read()?, folder)?;
+            step.params = made.params();
+        }
+    } else if let Some(written) = action.folder_mut() {
+        *written = whole(written);
+    }
+    Ok(action)
 }
 
 /// The action with its own parameters, and those of `defaults` that it has and was not given.
@@ -186,6 +211,18 @@ pub fn with_defaults(
     mut params: Map<String, Value>,
     defaults: &Map<String, Value>,
 ) -> Result<Action> {
+    if let ("pipeline", Some(Value::Array(steps))) = (action, params.get_mut("steps")) {
+        for step in steps.iter_mut().filter_map(Value::as_object_mut) {
+            let Some(Value::String(action)) = step.get("action").cloned() else { continue };
+            let own = match step.remove("params") {
+                Some(Value::Object(own)) => own,
+                None => Map::new(),
+                Some(other) => bail!("`params` of a step is {other}, not an object"),
+            };
+            let made = with_defaults(&action, own, defaults)?;
+            step.insert("params".into(), made.params());
+        }
+    }
     let has: &[&str] = match action {
         "process" => &["library", "every", "width", "stages", "model"],
         "transcribe" => &["output", "format", "model", "language"],
@@ -207,7 +244,8 @@ mod tests {
     fn defaults() -> Defaults {
         let params = serde_json::json!({"library": "lib", "output": "out", "every": "5s"});
         let Value::Object(params) = params else { panic!() };
-        Defaults { action: "process".into(), priority: Priority::Normal, params }
+        let priority = Priority::Normal;
+        Defaults { action: "process".into(), priority, on: On::Any, params }
     }
 
     fn items(name: &str, text: &str) -> Result<Vec<Item>> {
@@ -216,8 +254,12 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         assert!(is_manifest(&file));
         let mut items = read(&file, &defaults())?;
+        let inside = |path: &Path| path.strip_prefix(dir.path()).unwrap_or(path).to_path_buf();
         for item in &mut items {
-            item.media = item.media.strip_prefix(dir.path()).unwrap_or(&item.media).to_path_buf();
+            item.media = inside(&item.media);
+            if let Some(folder) = item.action.folder_mut() {
+                *folder = inside(folder);
+            }
         }
         Ok(items)
     }
@@ -240,6 +282,19 @@ mod tests {
         let Action::Frames(frames) = &made[1].action else { panic!() };
         assert_eq!((frames.width, frames.every.as_deref()), (Some(320), Some("5s")));
         assert_eq!(frames.output, Path::new("out"));
+    }
+
+    #[test]
+    fn steps_of_a_pipeline_take_defaults_too() {
+        let line = "{\"media\":\"a\",\"action\":\"pipeline\",\"steps\":[{\"action\":\"process\"},\
+                    {\"action\":\"render\",\"media\":\"reel.json\",\"params\":{\"preview\":true}}]}";
+        let item = items("l.jsonl", line).unwrap().remove(0);
+        let Action::Pipeline(pipeline) = item.action else { panic!() };
+        let Action::Process(process) = pipeline.steps[0].read().unwrap() else { panic!() };
+        assert_eq!(process.every.as_deref(), Some("5s"));
+        assert!(process.library.ends_with("lib") && process.library.is_absolute());
+        assert!(pipeline.steps[1].media.as_ref().unwrap().is_absolute());
+        assert!(matches!(pipeline.steps[1].read().unwrap(), Action::Render(r) if r.preview));
     }
 
     #[test]

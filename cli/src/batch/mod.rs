@@ -2,10 +2,14 @@
 
 pub mod arguments;
 pub mod child;
+pub mod machine;
 pub mod manifest;
 pub mod point;
 pub mod pool;
 pub mod report;
+pub mod submit;
+pub mod table;
+pub mod ways;
 pub mod who;
 
 use std::time::{SystemTime, UNIX_EPOCH};

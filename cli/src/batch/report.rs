@@ -1,7 +1,7 @@
 //! A batch as a page that needs nothing but itself.
 
 use rushes::device::show_bytes;
-use rushes::jobs::{Effort, JobRow, JobState, Prices};
+use rushes::jobs::{Effort, JobRow, JobState, Prices, Way};
 use rushes::text::html::{escape, file_url};
 use std::fmt::Write;
 
@@ -11,6 +11,8 @@ pub struct Report<'a> {
     pub jobs: &'a [JobRow],
     /// Everything that was spent on the batch, by tenant.
     pub by_tenant: &'a [Effort],
+    /// How long stages took.
+    pub by_stage: &'a [Effort],
     pub prices: &'a Prices,
     pub not_begun: Option<&'a str>,
     pub wall_s: f64,
@@ -68,6 +70,7 @@ impl Report<'_> {
             writeln!(out, "<p class=\"failed\">Not begun: {}.</p>", escape(why))?;
         }
         self.efforts(out)?;
+        self.stages(out)?;
         self.jobs(out)?;
         writeln!(out, "</body></html>")
     }
@@ -77,7 +80,8 @@ impl Report<'_> {
             out,
             "<h2>Effort</h2>\n<table><tr><th>tenant</th><th class=\"n\">attempts</th>\
              <th class=\"n\">CPU-s</th><th class=\"n\">GPU-s</th><th class=\"n\">most memory</th>\
-             <th class=\"n\">read</th><th class=\"n\">written</th><th class=\"n\">money</th></tr>"
+             <th class=\"n\">read</th><th class=\"n\">written</th><th class=\"n\">energy</th>\
+             <th class=\"n\">money</th></tr>"
         )?;
         for effort in self.by_tenant {
             let cost = &effort.cost;
@@ -86,7 +90,7 @@ impl Report<'_> {
                 out,
                 "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td>\
                  <td class=\"n\">{:.1}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
                 escape(name),
                 effort.attempts,
                 cost.cpu_ms as f64 / 1e3,
@@ -94,7 +98,29 @@ impl Report<'_> {
                 show_bytes(cost.peak_bytes),
                 show_bytes(cost.bytes_in),
                 show_bytes(cost.bytes_out),
+                joules(cost.energy_mj),
                 escape(&self.prices.show(self.prices.of(cost))),
+            )?;
+        }
+        writeln!(out, "</table>")
+    }
+
+    fn stages(&self, out: &mut String) -> std::fmt::Result {
+        if self.by_stage.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "<h2>Stages</h2>\n<table><tr><th>stage</th><th class=\"n\">times</th>\
+             <th class=\"n\">s</th></tr>"
+        )?;
+        for stage in self.by_stage {
+            writeln!(
+                out,
+                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td></tr>",
+                escape(&stage.name),
+                stage.attempts,
+                stage.cost.wall_ms as f64 / 1e3
             )?;
         }
         writeln!(out, "</table>")
@@ -105,7 +131,8 @@ impl Report<'_> {
             out,
             "<h2>Jobs</h2>\n<table><tr><th>state</th><th>media</th><th>action</th>\
              <th class=\"n\">tries</th><th class=\"n\">s</th><th class=\"n\">CPU-s</th>\
-             <th class=\"n\">memory</th></tr>"
+             <th class=\"n\">GPU-s</th><th class=\"n\">memory</th><th class=\"n\">money</th>\
+             <th>where</th></tr>"
         )?;
         // What went wrong comes first.
         let mut jobs: Vec<&JobRow> = self.jobs.iter().collect();
@@ -118,24 +145,43 @@ impl Report<'_> {
                 out,
                 "<tr><td class=\"{word}\">{word}</td><td class=\"m\"><a href=\"{}\">{}</a>{error}</td>\
                  <td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td><td class=\"n\">{:.1}</td>\
-                 <td class=\"n\">{}</td></tr>",
+                 <td class=\"n\">{:.1}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
                 file_url(&job.message.media),
                 escape(&job.message.media.to_string_lossy()),
                 job.message.action.name(),
                 job.attempts,
                 job.cost.wall_ms as f64 / 1e3,
                 job.cost.cpu_ms as f64 / 1e3,
+                job.cost.gpu_ms as f64 / 1e3,
                 show_bytes(job.cost.peak_bytes),
+                escape(&self.prices.show(self.prices.of(&job.cost))),
+                escape(&job.way.as_ref().map(place).unwrap_or_default()),
             )?;
         }
         writeln!(out, "</table>")
     }
 }
 
+/// Where a job ran, and why there.
+fn place(way: &Way) -> String {
+    let because = way.because.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    match way.name == way.device {
+        true => format!("{}{because}", way.name),
+        false => format!("{} on {}{because}", way.name, way.device),
+    }
+}
+
+fn joules(millijoules: u64) -> String {
+    match millijoules {
+        0 => "-".to_owned(),
+        energy => format!("{:.1} J", energy as f64 / 1e3),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rushes::jobs::{Action, Cost, Frames, Message, Priority};
+    use rushes::jobs::{Action, Cost, Frames, Message, On, Priority};
 
     #[test]
     fn what_inputs_say_stays_text() {
@@ -146,6 +192,9 @@ mod tests {
             priority: Priority::Normal,
             tenant: String::new(),
             timestamp: 0,
+            on: On::Any,
+            force: false,
+            allow: Vec::new(),
         };
         let job = JobRow {
             id: 1,
@@ -155,6 +204,7 @@ mod tests {
             attempts: 1,
             attempts_most: 3,
             kills: 0,
+            losses: 0,
             worker: None,
             ready_at: 0,
             created_at: 0,
@@ -163,12 +213,19 @@ mod tests {
             error_kind: Some("input".into()),
             error: Some("<script>alert(1)</script>".into()),
             cost: Cost::default(),
+            stages: Vec::new(),
+            way: Some(Way {
+                name: "cpu".into(),
+                device: "<u>".into(),
+                because: Some("<i>".into()),
+            }),
         };
         let effort = Effort { name: "<i>".into(), attempts: 1, cost: Cost::default() };
         let page = Report {
             batch: "<b>",
             jobs: &[job],
-            by_tenant: &[effort],
+            by_tenant: std::slice::from_ref(&effort),
+            by_stage: std::slice::from_ref(&effort),
             prices: &Prices::default(),
             not_begun: Some("<u>"),
             wall_s: 1.0,

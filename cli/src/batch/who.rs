@@ -46,13 +46,18 @@ fn field(stat: &str, n: usize) -> Option<u64> {
 }
 
 /// What a process and its threads have used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Processor time.
     pub cpu_ms: u64,
+    /// Main memory now.
+    pub bytes: u64,
     /// The most memory at once.
     pub peak_bytes: u64,
     /// Bytes given to the system to write, to files, pipes or whatever.
-    pub bytes_out: u64,
+    pub written: u64,
+    /// Bytes had from it.
+    pub read: u64,
 }
 
 /// What a process has used so far.
@@ -61,14 +66,20 @@ pub fn usage(pid: u32) -> Option<Usage> {
     let stat = stat(pid)?;
     let ticks = field(&stat, 14)? + field(&stat, 15)?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|text| text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let kilobytes = |name: &str| -> Option<u64> {
+        let text = status.lines().find_map(|line| line.strip_prefix(name))?;
+        text.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let out = io.lines().find_map(|line| line.strip_prefix("wchar: ")?.trim().parse().ok());
+    let bytes = |name: &str| -> Option<u64> {
+        io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
     Some(Usage {
         cpu_ms: ticks * 10,
-        peak_bytes: peak.unwrap_or(0) * 1024,
-        bytes_out: out.unwrap_or(0),
+        bytes: kilobytes("VmRSS:").unwrap_or(0) * 1024,
+        peak_bytes: kilobytes("VmHWM:").unwrap_or(0) * 1024,
+        written: bytes("wchar:").unwrap_or(0),
+        read: bytes("rchar:").unwrap_or(0),
     })
 }
 
@@ -86,6 +97,7 @@ mod tests {
         assert!(!is_dead("elsewhere:1:1"), "of another machine nothing is known");
         assert!(!is_dead("") && !is_dead("a:b:c"));
         assert_eq!(field("7 (a) b) S 1 2", 4), Some(1));
-        assert!(usage(std::process::id()).unwrap().peak_bytes > 1 << 20);
+        let usage = usage(std::process::id()).unwrap();
+        assert!(usage.peak_bytes > 1 << 20 && usage.bytes <= usage.peak_bytes && usage.read > 0);
     }
 }

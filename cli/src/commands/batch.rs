@@ -4,23 +4,24 @@ use super::Session;
 use super::worker::{PoolArgs, open, rules, work};
 use crate::args::{side, step};
 use crate::batch::manifest::{Defaults, Item, is_manifest, read, with_defaults};
+use crate::batch::point;
 use crate::batch::pool::Ended;
 use crate::batch::report::Report;
-use crate::batch::{now, point};
+use crate::batch::submit::{Common, Planning, absolute, admit, digest, is_bad, jobs, submit};
 use crate::inputs;
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
 use rushes::device::show_bytes;
 use rushes::error::Stage;
 use rushes::jobs::{
-    Action, By, Can, JobRow, JobState, Message, NewJob, Priority, QUEUE, Queue, Which,
+    Action, By, Can, Cost, JobRow, JobState, On, Prices, Priority, QUEUE, Queue, Rules, Which,
 };
 use rushes::text::plain;
 use rushes::{Error, ErrorKind, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -28,6 +29,24 @@ pub struct BatchArgs {
     /// Files, folders, globs, or lists of jobs (.jsonl, .csv, .toml)
     #[arg(required = true)]
     pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// Write a page (HTML) about the batch when it ends
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only put the jobs into the queue, for workers to do
+    #[arg(long, conflicts_with = "dry_run")]
+    pub submit: bool,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+}
+
+/// What is done with inputs, whose it is, and where the jobs are kept.
+#[derive(Args, Debug)]
+pub struct WhatArgs {
     /// What to do with each
     #[arg(long, default_value = "process", value_parser = clap::builder::PossibleValuesParser::new(Action::NAMES))]
     pub action: String,
@@ -67,17 +86,16 @@ pub struct BatchArgs {
     /// The batch's name [default: by what was asked for, so that the same command goes on with it]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Write a page (HTML) about the batch when it ends
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// Only say what would be done
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Only put the jobs into the queue, for workers to do
-    #[arg(long, conflicts_with = "dry_run")]
-    pub submit: bool,
-    #[command(flatten)]
-    pub pool: PoolArgs,
+    /// Where jobs may run: on a GPU if that is better or sooner, on the processors, on a GPU or not at all
+    #[arg(long, value_enum, default_value = "any")]
+    pub on: OnChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnChoice {
+    Any,
+    Cpu,
+    Gpu,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,7 +117,13 @@ struct Summary {
     states: BTreeMap<&'static str, usize>,
     /// Why what is left was not begun.
     not_begun: Option<String>,
+    /// Jobs that were not done in the best way, by the reason.
+    fell_back: BTreeMap<String, usize>,
     cpu_s: f64,
+    gpu_s: f64,
+    energy_j: f64,
+    money: f64,
+    currency: String,
     wall_s: f64,
 }
 
@@ -111,33 +135,34 @@ struct Planned {
     bytes: u64,
     /// Processor seconds, by what jobs of this action cost so far.
     estimate_cpu_s: Option<f64>,
+    /// Bytes that will be written, by the same.
+    estimate_bytes_out: Option<u64>,
+    /// What that costs, by the prices beside the queue.
+    estimate_money: Option<f64>,
     state: &'static str,
 }
 
 pub fn run(session: &Session, args: &BatchArgs) -> anyhow::Result<Status> {
-    if let Some(every) = &args.every {
-        // Told here, before a thousand jobs fail of it.
-        let _: Timestamp = step(every).map_err(anyhow::Error::msg)?;
-    }
+    let what = &args.what;
+    what.check()?;
     let mut status = Status::Ok;
-    let items = items(session, args, &mut status)?;
+    let items = items(session, &args.inputs, what, &mut status)?;
     if items.is_empty() {
         // Nothing is made for nothing.
         return Ok(status);
     }
-    let batch = match &args.name {
-        Some(name) => name.clone(),
-        None => format!("batch-{}", &digest(&[&json!(args.action).to_string(), &typed(args)])[..8]),
-    };
-    let file = queue_file(args);
-    let jobs = jobs(args, &batch, items)?;
-    if args.dry_run {
-        dry_run(session, &file, &jobs)?;
-        return Ok(status);
-    }
-    let done = (|| -> anyhow::Result<Status> {
+    let batch = what.batch(&args.inputs);
+    let file = what.queue_file();
+    let jobs = jobs(&what.common(session, &batch), items)?;
+    // The queue's failures are the engine's: told as such, with their own exit codes.
+    told(session, || {
+        let rules = rules(&file, args.pool.rules.as_deref())?;
+        if args.dry_run {
+            dry_run(session, &file, &jobs, &rules)?;
+            return Ok(status);
+        }
         let queue = open(&file)?;
-        admit(&queue, &batch, &jobs, args)?;
+        admit(&queue, &batch, &jobs, &rules)?;
         let ids = submit(&queue, jobs)?;
         point::at("submitted");
         if args.submit {
@@ -159,35 +184,44 @@ pub fn run(session: &Session, args: &BatchArgs) -> anyhow::Result<Status> {
             not_begun = Some(why);
         }
         let after = states(&queue, &ids)?;
-        let was_done = before.iter().filter(|job| job.state == JobState::Done).count();
+        let cancelled = session.run.cancel.is_cancelled();
+        if !cancelled && not_begun.is_none() && after.iter().any(|job| !job.state.is_over()) {
+            not_begun = Some("they need a GPU or more memory than this machine has".to_owned());
+        }
         let wall_s = began.elapsed().as_secs_f64();
-        let shut_out = not_begun.is_some();
         if let Some(page) = &args.report {
-            let rules = rules(&file, args.pool.rules.as_deref())?;
             let report = Report {
                 batch: &batch,
                 jobs: &after,
                 by_tenant: &queue.efforts(By::Tenant, Some(&batch), 0)?,
+                by_stage: &queue.efforts(By::Stage, Some(&batch), 0)?,
                 prices: &rules.prices,
                 not_begun: not_begun.as_deref(),
                 wall_s,
             };
             std::fs::write(page, report.page()).map_err(|e| Error::io(Stage::Write, page, e))?;
         }
-        summary(session, &file, &batch, &after, was_done, not_begun, wall_s)?;
-        let over = |state| after.iter().any(|job| job.state == state);
-        if session.run.cancel.is_cancelled() {
+        let was_done = before.iter().filter(|job| job.state == JobState::Done).count();
+        let shut_out = not_begun.is_some();
+        let end = End { file: &file, batch: &batch, prices: &rules.prices, was_done, wall_s };
+        summary(session, &end, &after, not_begun)?;
+        if cancelled {
             return Ok(Status::Cancelled);
         }
-        let failed = over(JobState::Failed) || over(JobState::Dead) || over(JobState::Cancelled);
-        Ok(match (failed, shut_out) {
+        Ok(match (after.iter().any(|job| is_bad(job.state)), shut_out) {
             (true, _) => Status::SomeFailed,
             (false, true) => Status::Refused,
             (false, false) => status,
         })
-    })();
-    // The queue's failures are the engine's: told as such, with their own exit codes.
-    done.or_else(|error| match error.downcast::<Error>() {
+    })
+}
+
+/// Does `work`; failures of the engine are told as such and become exit codes.
+pub fn told(
+    session: &Session,
+    work: impl FnOnce() -> anyhow::Result<Status>,
+) -> anyhow::Result<Status> {
+    work().or_else(|error| match error.downcast::<Error>() {
         Ok(error) => {
             session.output.failure(&error)?;
             Ok(Status::Ok.and_failure(&error, true))
@@ -196,14 +230,72 @@ pub fn run(session: &Session, args: &BatchArgs) -> anyhow::Result<Status> {
     })
 }
 
-/// What was typed, as far as it decides what is done.
-fn typed(args: &BatchArgs) -> String {
-    let inputs: Vec<_> = args.inputs.iter().map(|path| absolute(path)).collect();
-    let params = Value::from(params(args));
-    format!("{inputs:?} {params}")
+impl WhatArgs {
+    /// Refuses what every single job would fail of.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(every) = &self.every {
+            let _: Timestamp = step(every).map_err(anyhow::Error::msg)?;
+        }
+        Ok(())
+    }
+
+    /// The batch's name: as given, or by what was typed.
+    pub fn batch(&self, inputs: &[PathBuf]) -> String {
+        self.name.clone().unwrap_or_else(|| {
+            let inputs: Vec<_> = inputs.iter().map(|path| absolute(path)).collect();
+            let typed = format!("{inputs:?} {}", Value::from(params(self)));
+            format!("batch-{}", &digest(&[&json!(self.action).to_string(), &typed])[..8])
+        })
+    }
+
+    /// What its jobs have in common.
+    pub fn common<'a>(&self, session: &'a Session, batch: &'a str) -> Common<'a> {
+        let (attempts, force) = (self.attempts, session.run.force);
+        Common { batch, attempts, force, allow: &session.allow }
+    }
+
+    /// Where the jobs are kept.
+    pub fn queue_file(&self) -> PathBuf {
+        self.queue.clone().unwrap_or_else(|| {
+            let folder = match self.action.as_str() {
+                "transcribe" | "frames" | "render" => self.output.as_deref(),
+                _ => None,
+            };
+            folder.unwrap_or(&self.library).join(QUEUE)
+        })
+    }
+
+    fn priority(&self) -> Priority {
+        match self.priority {
+            Urgency::Low => Priority::Low,
+            Urgency::Normal => Priority::Normal,
+            Urgency::High => Priority::High,
+        }
+    }
+
+    fn on(&self) -> On {
+        match self.on {
+            OnChoice::Any => On::Any,
+            OnChoice::Cpu => On::Cpu,
+            OnChoice::Gpu => On::Gpu,
+        }
+    }
+
+    /// The item of an input that was typed or found.
+    pub fn item(&self, media: PathBuf) -> anyhow::Result<Item> {
+        Ok(Item {
+            media,
+            action: with_defaults(&self.action, Map::new(), &params(self))?,
+            priority: self.priority(),
+            tenant: self.tenant.clone(),
+            key: None,
+            needs: Vec::new(),
+            on: self.on(),
+        })
+    }
 }
 
-fn params(args: &BatchArgs) -> Map<String, Value> {
+fn params(args: &WhatArgs) -> Map<String, Value> {
     let path = |path: &Path| Value::from(absolute(path).to_string_lossy());
     let mut params = Map::new();
     params.insert("library".into(), path(&args.library));
@@ -219,21 +311,22 @@ fn params(args: &BatchArgs) -> Map<String, Value> {
     params
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
 /// All items: of lists, and one for each input.
-fn items(session: &Session, args: &BatchArgs, status: &mut Status) -> anyhow::Result<Vec<Item>> {
-    let priority = match args.priority {
-        Urgency::Low => Priority::Low,
-        Urgency::Normal => Priority::Normal,
-        Urgency::High => Priority::High,
+fn items(
+    session: &Session,
+    inputs: &[PathBuf],
+    args: &WhatArgs,
+    status: &mut Status,
+) -> anyhow::Result<Vec<Item>> {
+    let defaults = Defaults {
+        action: args.action.clone(),
+        priority: args.priority(),
+        on: args.on(),
+        params: params(args),
     };
-    let defaults = Defaults { action: args.action.clone(), priority, params: params(args) };
     let mut items = Vec::new();
     let (lists, plain): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        args.inputs.iter().partition(|path| is_manifest(path));
+        inputs.iter().partition(|path| is_manifest(path));
     for list in lists {
         let read = read(list, &defaults)?;
         items.extend(read.into_iter().map(|item| match item.tenant.is_empty() {
@@ -253,154 +346,39 @@ fn items(session: &Session, args: &BatchArgs, status: &mut Status) -> anyhow::Re
             Err(error) => Err(Error::io(Stage::Open, &media, error)),
         });
         match input {
-            Ok(media) => items.push(Item {
-                media,
-                action: with_defaults(&args.action, Map::new(), &defaults.params)?,
-                priority,
-                tenant: args.tenant.clone(),
-                key: None,
-                needs: Vec::new(),
-            }),
+            Ok(media) => items.push(args.item(media)?),
             Err(error) => {
                 session.output.failure(&error)?;
                 *status = Status::SomeFailed;
             }
         }
     }
-    // Outputs of films that share a name must not share a folder.
-    let media: Vec<inputs::Input> = items.iter().map(|item| Ok(item.media.clone())).collect();
-    let names = inputs::output_names(&media);
-    for (item, name) in items.iter_mut().zip(names) {
-        if item.media.file_stem() != Some(&*name) {
-            match &mut item.action {
-                Action::Frames(frames) => frames.output.push(name),
-                Action::Transcribe(transcribe) => transcribe.output.push(name),
-                Action::Render(render) => render.output.push(name),
-                Action::Process(_) | Action::Embed(_) => {}
-            }
-        }
-    }
+    apart(&mut items);
     Ok(items)
 }
 
-fn digest(parts: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
+/// Outputs of films that share a name must not share a folder.
+fn apart(items: &mut [Item]) {
+    let media: Vec<inputs::Input> = items.iter().map(|item| Ok(item.media.clone())).collect();
+    let names = inputs::output_names(&media);
+    for (item, name) in items.iter_mut().zip(names) {
+        name_output(item, name);
     }
-    hasher.finalize().to_hex().to_string()
 }
 
-/// The jobs, in an order in which each comes after those that it needs; `needs` are places in the list.
-struct Planning {
-    job: NewJob,
-    needs: Vec<usize>,
-}
-
-fn jobs(args: &BatchArgs, batch: &str, items: Vec<Item>) -> anyhow::Result<Vec<Planning>> {
-    let mut by_key = BTreeMap::new();
-    let mut jobs = Vec::with_capacity(items.len());
-    for (at, item) in items.into_iter().enumerate() {
-        let needs = item.needs.iter().map(|need| {
-            by_key.get(need).copied().ok_or_else(|| {
-                anyhow::anyhow!(
-                    "`{need}` is needed by {}, but no item before has that key",
-                    item.media.display()
-                )
-            })
-        });
-        let needs = needs.collect::<anyhow::Result<Vec<usize>>>()?;
-        if let Some(key) = item.key.clone()
-            && by_key.insert(key.clone(), at).is_some()
-        {
-            anyhow::bail!("two items have the key `{key}`");
-        }
-        let media = absolute(&item.media);
-        let meta = std::fs::metadata(&media).ok();
-        let changed = meta.as_ref().and_then(|meta| meta.modified().ok());
-        let bytes = meta.map_or(0, |meta| meta.len());
-        // A file that has changed since is another job.
-        let key = digest(&[
-            batch,
-            item.action.name(),
-            &item.action.params().to_string(),
-            &blake3::hash(media.as_os_str().as_bytes()).to_hex(),
-            &format!("{bytes} {changed:?}"),
-        ]);
-        let id = item.key.unwrap_or_else(|| key[..12].to_owned());
-        let message = Message {
-            id,
-            media,
-            action: item.action,
-            priority: item.priority,
-            tenant: item.tenant,
-            timestamp: now(),
-        };
-        let job = NewJob {
-            message,
-            key,
-            batch: batch.to_owned(),
-            bytes,
-            needs: Vec::new(),
-            attempts: args.attempts,
-        };
-        jobs.push(Planning { job, needs });
+/// Has an item whose outputs are to be called `name` write into a folder of that name, where they would be
+/// called otherwise.
+pub fn name_output(item: &mut Item, name: OsString) {
+    if item.media.file_stem() == Some(&*name) {
+        return;
     }
-    Ok(jobs)
-}
-
-/// Refuses what would be more jobs than their tenants may have waiting; those that are there already
-/// are not counted twice.
-fn admit(
-    queue: &dyn Queue,
-    batch: &str,
-    jobs: &[Planning],
-    args: &BatchArgs,
-) -> rushes::Result<()> {
-    let file = queue_file(args);
-    let rules = rules(&file, args.pool.rules.as_deref())?;
-    if rules.quota.is_empty() {
-        return Ok(());
+    match &mut item.action {
+        Action::Frames(frames) => frames.output.push(name),
+        Action::Transcribe(transcribe) => transcribe.output.push(name),
+        Action::Render(render) => render.output.push(name),
+        // A library tells films apart by their content; steps say themselves where they write.
+        Action::Process(_) | Action::Embed(_) | Action::Pipeline(_) => {}
     }
-    let known = queue.list(&Which { batch: Some(batch.to_owned()), ..Which::default() })?;
-    let known: BTreeSet<(String, PathBuf)> =
-        known.into_iter().map(|row| (row.message.id, row.message.media)).collect();
-    let mut more: BTreeMap<String, u64> = BTreeMap::new();
-    for Planning { job, .. } in jobs {
-        if !known.contains(&(job.message.id.clone(), job.message.media.clone())) {
-            *more.entry(job.message.tenant.clone()).or_default() += 1;
-        }
-    }
-    rules.admit(&queue.waiting()?, &more)
-}
-
-/// Where the jobs are kept.
-fn queue_file(args: &BatchArgs) -> PathBuf {
-    args.queue.clone().unwrap_or_else(|| {
-        let folder = match args.action.as_str() {
-            "transcribe" | "frames" | "render" => args.output.as_deref(),
-            _ => None,
-        };
-        folder.unwrap_or(&args.library).join(QUEUE)
-    })
-}
-
-/// Puts the jobs into the queue, in parts; gives their numbers.
-fn submit(queue: &dyn Queue, jobs: Vec<Planning>) -> rushes::Result<Vec<i64>> {
-    const PART: usize = 500;
-    let mut ids: Vec<i64> = Vec::with_capacity(jobs.len());
-    let mut part: Vec<NewJob> = Vec::new();
-    for Planning { mut job, needs } in jobs {
-        // What is needed must have its number.
-        if part.len() >= PART || needs.iter().any(|need| *need >= ids.len()) {
-            ids.extend(queue.submit(&std::mem::take(&mut part), now())?.iter().map(|made| made.id));
-        }
-        job.needs = needs.iter().filter_map(|need| ids.get(*need).copied()).collect();
-        part.push(job);
-    }
-    ids.extend(queue.submit(&part, now())?.iter().map(|made| made.id));
-    Ok(ids)
 }
 
 fn states(queue: &dyn Queue, ids: &[i64]) -> rushes::Result<Vec<JobRow>> {
@@ -411,19 +389,24 @@ fn states(queue: &dyn Queue, ids: &[i64]) -> rushes::Result<Vec<JobRow>> {
     queue.list(&Which { ids: ids.to_vec(), ..Which::default() })
 }
 
-fn dry_run(session: &Session, file: &Path, jobs: &[Planning]) -> anyhow::Result<()> {
+/// What a job of an action costs for each byte that it reads, by those that were done.
+fn rates(known: &[JobRow]) -> BTreeMap<&'static str, Cost> {
+    let mut rates: BTreeMap<&'static str, Cost> = BTreeMap::new();
+    for job in known.iter().filter(|job| job.state == JobState::Done && job.cost.bytes_in > 0) {
+        let rate = rates.entry(job.message.action.name()).or_default();
+        *rate = rate.plus(&job.cost);
+    }
+    rates
+}
+
+fn dry_run(session: &Session, file: &Path, jobs: &[Planning], rules: &Rules) -> anyhow::Result<()> {
     // What is known from before; nothing is made for it.
     let known = match file.exists() {
         true => open(file)?.list(&Which::default())?,
         false => Vec::new(),
     };
-    let mut rates: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for job in known.iter().filter(|job| job.state == JobState::Done) {
-        let rate = rates.entry(job.message.action.name()).or_default();
-        rate.0 += job.cost.cpu_ms;
-        rate.1 += job.cost.bytes_in;
-    }
-    let (mut bytes, mut cpu_s, mut left) = (0, Some(0.0), 0);
+    let rates = rates(&known);
+    let (mut bytes, mut all, mut left) = (0, Some(Cost::default()), 0);
     for Planning { job, .. } in jobs {
         let before = known.iter().find(|row| {
             row.batch == job.batch
@@ -432,59 +415,95 @@ fn dry_run(session: &Session, file: &Path, jobs: &[Planning]) -> anyhow::Result<
         });
         let state = before.map_or("new", |row| row.state.as_str());
         let action = job.message.action.name();
-        let estimate = rates
-            .get(action)
-            .filter(|(_, bytes)| *bytes > 0)
-            .map(|(ms, seen)| *ms as f64 / 1e3 * job.bytes as f64 / *seen as f64);
+        let estimate = rates.get(action).map(|rate| {
+            let part = job.bytes as f64 / rate.bytes_in as f64;
+            let scaled = |amount: u64| (amount as f64 * part) as u64;
+            Cost {
+                cpu_ms: scaled(rate.cpu_ms),
+                gpu_ms: scaled(rate.gpu_ms),
+                bytes_out: scaled(rate.bytes_out),
+                bytes_in: job.bytes,
+                ..Cost::default()
+            }
+        });
         if before.is_none_or(|row| !row.state.is_over()) {
             left += 1;
             bytes += job.bytes;
-            cpu_s = cpu_s.zip(estimate).map(|(sum, one)| sum + one);
+            all = all.zip(estimate).map(|(sum, one)| sum.plus(&one));
         }
         let record = Planned {
             r#type: "planned",
             media: job.message.media.to_string_lossy().into_owned(),
             action,
             bytes: job.bytes,
-            estimate_cpu_s: estimate,
+            estimate_cpu_s: estimate.map(|cost| cost.cpu_ms as f64 / 1e3),
+            estimate_bytes_out: estimate.map(|cost| cost.bytes_out),
+            estimate_money: estimate.map(|cost| rules.prices.of(&cost)),
             state,
         };
         let text = format!("{state:9}  {action}  {}  {}", show_bytes(job.bytes), record.media);
         session.output.data(&plain(&text), &record)?;
     }
     if !session.output.quiet {
-        let estimate = cpu_s.filter(|_| left > 0);
-        let estimate = estimate.map_or("time not known before some are done".to_owned(), |s| {
-            format!("about {s:.0} CPU-s")
-        });
+        let estimate = all.filter(|_| left > 0).map_or(
+            "time not known before some are done".to_owned(),
+            |cost| {
+                let money = match rules.prices == Prices::default() {
+                    true => String::new(),
+                    false => format!(", {}", rules.prices.show(rules.prices.of(&cost))),
+                };
+                let (cpu_s, out) = (cost.cpu_ms as f64 / 1e3, show_bytes(cost.bytes_out));
+                format!("about {cpu_s:.0} CPU-s, {out} of disk{money}")
+            },
+        );
         say(&format!("{left} of {} to do, {}, {estimate}", jobs.len(), show_bytes(bytes)));
     }
     Ok(())
 }
 
+/// What is told of a batch that is over, beside its jobs.
+struct End<'a> {
+    file: &'a Path,
+    batch: &'a str,
+    prices: &'a Prices,
+    /// Done before this run.
+    was_done: usize,
+    wall_s: f64,
+}
+
 fn summary(
     session: &Session,
-    file: &Path,
-    batch: &str,
+    end: &End<'_>,
     jobs: &[JobRow],
-    was_done: usize,
     not_begun: Option<String>,
-    wall_s: f64,
 ) -> anyhow::Result<()> {
     let mut states: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut fell_back: BTreeMap<String, usize> = BTreeMap::new();
+    let mut cost = Cost::default();
     for job in jobs {
         *states.entry(job.state.as_str()).or_default() += 1;
+        cost = cost.plus(&job.cost);
+        if let Some(because) = job.way.as_ref().and_then(|way| way.because.clone()) {
+            *fell_back.entry(because).or_default() += 1;
+        }
     }
-    let cpu_s = jobs.iter().map(|job| job.cost.cpu_ms as f64 / 1e3).sum();
+    let (cpu_s, gpu_s) = (cost.cpu_ms as f64 / 1e3, cost.gpu_ms as f64 / 1e3);
+    let money = end.prices.of(&cost);
     let done = states.get("done").copied().unwrap_or(0);
     let counted: Vec<String> = states.iter().map(|(state, n)| format!("{n} {state}")).collect();
+    let (was_done, wall_s) = (end.was_done, end.wall_s);
     let mut text = format!(
         "{} jobs: {} ({was_done} before this run); {wall_s:.1} s, {cpu_s:.1} CPU-s in all",
         jobs.len(),
         counted.join(", "),
     );
-    let bad: Vec<&JobRow> =
-        jobs.iter().filter(|job| job.state.is_over() && job.state != JobState::Done).collect();
+    if cost.gpu_ms > 0 {
+        text.push_str(&format!(", {gpu_s:.1} GPU-s"));
+    }
+    if *end.prices != Prices::default() {
+        text.push_str(&format!(", {}", end.prices.show(money)));
+    }
+    let bad: Vec<&JobRow> = jobs.iter().filter(|job| is_bad(job.state)).collect();
     for job in &bad {
         text.push_str(&format!(
             "\n  {} {}: {}",
@@ -493,25 +512,31 @@ fn summary(
             plain(job.error.as_deref().unwrap_or_default())
         ));
     }
+    for (because, n) in &fell_back {
+        text.push_str(&format!("\n  {n} {}", plain(because)));
+    }
     if let Some(why) = &not_begun {
         let left = states.get("ready").copied().unwrap_or(0);
         text.push_str(&format!("\n  {left} not begun: {}", plain(why)));
     }
     if !bad.is_empty() && !session.output.quiet {
-        say(&format!(
-            "try them again: rushes jobs retry --queue {}",
-            plain(&file.to_string_lossy())
-        ));
+        let queue = end.file.to_string_lossy();
+        say(&format!("try them again: rushes jobs retry --queue {}", plain(&queue)));
     }
     let record = Summary {
         r#type: "summary",
-        batch: batch.to_owned(),
-        queue: file.to_string_lossy().into_owned(),
+        batch: end.batch.to_owned(),
+        queue: end.file.to_string_lossy().into_owned(),
         jobs: jobs.len(),
         done_now: done.saturating_sub(was_done),
         states,
         not_begun,
+        fell_back,
         cpu_s,
+        gpu_s,
+        energy_j: cost.energy_mj as f64 / 1e3,
+        money,
+        currency: end.prices.currency.clone(),
         wall_s,
     };
     session.output.data(&text, &record)

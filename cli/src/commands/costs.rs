@@ -1,16 +1,17 @@
 //! `rushes costs`: what was spent, added up.
 
 use super::Session;
+use super::batch::told;
 use super::jobs::missing;
 use super::worker::{open, rules};
 use crate::batch::now;
 use crate::output::Status;
 use clap::{Args, ValueEnum};
-use rushes::Error;
 use rushes::device::show_bytes;
 use rushes::jobs::{By, Effort, Queue, Rules, Standing, day_began};
 use rushes::text::plain;
 use serde::Serialize;
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -38,6 +39,8 @@ pub enum ByChoice {
     Tenant,
     Day,
     Action,
+    /// Time only: stages share the processors of their process
+    Stage,
 }
 
 #[derive(Serialize)]
@@ -50,14 +53,7 @@ struct Record<'a> {
 }
 
 pub fn run(session: &Session, args: &CostsArgs) -> anyhow::Result<Status> {
-    match show(session, args).map_err(anyhow::Error::downcast::<Error>) {
-        Ok(()) => Ok(Status::Ok),
-        Err(Ok(error)) => {
-            session.output.failure(&error)?;
-            Ok(Status::Ok.and_failure(&error, true))
-        }
-        Err(Err(other)) => Err(other),
-    }
+    told(session, || show(session, args).map(|()| Status::Ok))
 }
 
 fn show(session: &Session, args: &CostsArgs) -> anyhow::Result<()> {
@@ -73,11 +69,21 @@ fn show(session: &Session, args: &CostsArgs) -> anyhow::Result<()> {
         ByChoice::Tenant => By::Tenant,
         ByChoice::Day => By::Day,
         ByChoice::Action => By::Action,
+        ByChoice::Stage => By::Stage,
     };
     let batch = args.batch.as_deref();
     let mut efforts = queue.efforts(by, batch, since)?;
     let mut all = queue.efforts(By::All, batch, since)?;
     for effort in efforts.drain(..) {
+        if by == By::Stage {
+            // Nothing else is known of stages.
+            let (name, times) = (&effort.name, effort.attempts);
+            let wall_s = effort.cost.wall_ms as f64 / 1e3;
+            let text = format!("{name:24}  {times:6} times     {wall_s:10.1} s");
+            let record = json!({"type": "stage", "name": name, "times": times, "wall_s": wall_s});
+            session.output.data(&plain(&text), &record)?;
+            continue;
+        }
         one(session, &rules, "cost", &effort)?;
     }
     if let Some(mut all) = all.pop() {
@@ -106,7 +112,7 @@ fn one(
     let name = if effort.name.is_empty() { "-" } else { &effort.name };
     let text = format!(
         "{:24}  {:6} attempts  {:10.1} s  {:10.1} CPU-s  {:8.1} GPU-s  at most {:>10}  {:>10} in  \
-         {:>10} out  {}",
+         {:>10} out  {}{}",
         name,
         effort.attempts,
         cost.wall_ms as f64 / 1e3,
@@ -115,6 +121,10 @@ fn one(
         show_bytes(cost.peak_bytes),
         show_bytes(cost.bytes_in),
         show_bytes(cost.bytes_out),
+        match cost.energy_mj {
+            0 => String::new(),
+            energy => format!("{:.1} J  ", energy as f64 / 1e3),
+        },
         rules.prices.show(money),
     );
     let record = Record { r#type: kind, effort, money, currency: &rules.prices.currency };

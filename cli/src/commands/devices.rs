@@ -8,6 +8,7 @@ use rushes::device::{
 };
 use rushes::text::plain;
 use serde::Serialize;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ pub fn run(session: &Session, args: &DevicesArgs) -> anyhow::Result<Status> {
                 return Ok(Status::Ok.and_failure(&error, true));
             }
         };
-        show(session, &seen)?;
+        show(session, &seen, args.watch)?;
         if !args.watch {
             return Ok(Status::Ok);
         }
@@ -71,66 +72,115 @@ pub fn run(session: &Session, args: &DevicesArgs) -> anyhow::Result<Status> {
     }
 }
 
-fn show(session: &Session, seen: &Snapshot) -> anyhow::Result<()> {
-    let host = &seen.host;
-    let limit = host.group_limit.map_or("", |_| " (limited by a control group)");
-    let text = format!(
-        "host  {} threads  {} of {} free{limit}  {}",
-        host.threads,
-        show_bytes(host.available),
-        show_bytes(host.memory),
-        host.processor.as_deref().unwrap_or_default(),
-    );
-    session.output.data(plain(text.trim_end()).as_ref(), &Record { r#type: "host", what: host })?;
-    for gpu in &seen.gpus {
-        session.output.data(&plain(&line(gpu)), &Record { r#type: "gpu", what: gpu })?;
+fn show(session: &Session, seen: &Snapshot, again: bool) -> anyhow::Result<()> {
+    let output = session.output;
+    if output.json {
+        output.data("", &Record { r#type: "host", what: &seen.host })?;
+        seen.gpus
+            .iter()
+            .try_for_each(|gpu| output.data("", &Record { r#type: "gpu", what: gpu }))?;
+        return seen
+            .facts
+            .iter()
+            .try_for_each(|fact| output.data("", &Record { r#type: "fact", what: fact }));
     }
-    for fact in &seen.facts {
-        if session.output.json {
-            session.output.data("", &Record { r#type: "fact", what: fact })?;
-        } else if !session.output.quiet {
-            say(&plain(&fact.text));
-        }
+    let mut page = String::new();
+    for line in table(seen) {
+        page.push_str(&plain(&line));
+        page.push('\n');
+    }
+    if again && std::io::stdout().is_terminal() {
+        // Back to the top, and what was there is cleared.
+        page.insert_str(0, "\x1b[H\x1b[2J");
+    }
+    output.bytes(page.as_bytes())?;
+    if !output.quiet {
+        seen.facts.iter().for_each(|fact| say(&plain(&fact.text)));
     }
     Ok(())
 }
 
-fn line(gpu: &Gpu) -> String {
-    let mut text = format!(
-        "gpu {}  {}  {} of {} free",
-        gpu.index,
-        gpu.name,
-        show_bytes(gpu.memory.free),
-        show_bytes(gpu.memory.total)
-    );
-    let mut add = |part: String| {
-        text.push_str("  ");
-        text.push_str(&part);
+/// A line for each device, in columns.
+fn table(seen: &Snapshot) -> Vec<String> {
+    let host = &seen.host;
+    let limit = host.group_limit.map_or("", |_| "limited by a control group");
+    let mut rows = vec![
+        ["", "name", "free", "of", "compute", "busy", "remarks"].map(str::to_owned),
+        [
+            "host".to_owned(),
+            host.processor.clone().unwrap_or_default(),
+            show_bytes(host.available),
+            show_bytes(host.memory),
+            format!("{} threads", host.threads),
+            String::new(),
+            limit.to_owned(),
+        ],
+    ];
+    rows.extend(seen.gpus.iter().map(row));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &[String; 7]| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            let width = *width;
+            // Numbers stand to the right.
+            if matches!(column, 2 | 3 | 5) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:width$}")
+            }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    if let Some((major, minor)) = gpu.compute {
-        add(format!("compute {major}.{minor}"));
-    }
-    if let Some(busy) = gpu.busy_percent {
-        add(format!("{busy} % busy"));
+    rows.iter().map(line).collect()
+}
+
+fn row(gpu: &Gpu) -> [String; 7] {
+    let mut remarks = Vec::new();
+    if let Health::Lost(why) = &gpu.health {
+        remarks.push(format!("LOST: {why}"));
     }
     match gpu.coders.encode_sessions {
-        Some(0) => add("no video encoder".into()),
-        Some(n) => add(format!("{n} encoding sessions")),
+        Some(0) => remarks.push("no video encoder".into()),
+        Some(n) => remarks.push(format!("{n} encoding sessions")),
         None => {}
     }
     match &gpu.mig {
         Mig::No => {}
-        Mig::Divided => add("divided (MIG)".into()),
-        Mig::PartOf(parent) => add(format!("part of {parent}")),
-    }
-    if let Health::Lost(why) = &gpu.health {
-        add(format!("LOST: {why}"));
+        Mig::Divided => remarks.push("divided (MIG)".into()),
+        Mig::PartOf(parent) => remarks.push(format!("part of {parent}")),
     }
     for holder in &gpu.memory.holders {
         let bytes = holder.bytes.map_or("?".into(), show_bytes);
         let name = holder.name.as_deref().unwrap_or("?");
-        add(format!("{bytes} held by {} ({name})", holder.pid));
+        remarks.push(format!("{bytes} held by {} ({name})", holder.pid));
     }
-    add(gpu.id.clone());
-    text
+    remarks.push(gpu.id.clone());
+    [
+        format!("gpu {}", gpu.index),
+        gpu.name.clone(),
+        show_bytes(gpu.memory.free),
+        show_bytes(gpu.memory.total),
+        gpu.compute.map_or(String::new(), |(major, minor)| format!("{major}.{minor}")),
+        gpu.busy_percent.map_or(String::new(), |busy| format!("{busy} %")),
+        remarks.join("; "),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let text = "[[gpu]]\nname = 'A10'\nmemory = '24G'\ncompute = '8.6'\n[[gpu]]\n\
+                    name = 'H100 with a long name'\nmemory = '80G'\nencode_sessions = 0\n";
+        let seen = Simulated::parse(text).unwrap().look(Duration::ZERO).unwrap();
+        let lines = table(&seen);
+        assert_eq!(lines.len(), 4);
+        let of = lines[0].find("  of").unwrap() + 4;
+        for line in &lines[1..] {
+            assert!(line[..of].ends_with("GiB"), "{line}");
+        }
+        assert!(lines[3].contains("no video encoder; SIM-1"), "{}", lines[3]);
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::Session;
 use super::devices::inventory;
+use super::gpu_checks;
 use super::models::store;
 use super::surroundings;
 use crate::output::Status;
 use clap::Args;
-use rushes::device::{Health, show_bytes};
+use rushes::device::{Health, Mig, show_bytes};
 use rushes::library::refuse_network;
 use rushes::media::libraries;
 use rushes::text::plain;
@@ -105,7 +106,12 @@ fn devices(args: &DoctorArgs, find: Find<'_>) -> anyhow::Result<()> {
         let why = why.map_or("none".to_owned(), |fact| fact.text.clone());
         find(Level::Note, "gpu", why, Some("everything runs on the processor"));
     }
-    for gpu in &seen.gpus {
+    let simulated = seen.fact("simulated").is_some();
+    let driver = seen.fact("driver").map_or("", |fact| &fact.text);
+    if !seen.gpus.is_empty() && !simulated {
+        cuda_libraries(find);
+    }
+    for (place, gpu) in (0..).zip(&seen.gpus) {
         let memory = &gpu.memory;
         let mut text = format!(
             "{}: {} of {} free",
@@ -115,7 +121,8 @@ fn devices(args: &DoctorArgs, find: Find<'_>) -> anyhow::Result<()> {
         );
         for holder in &memory.holders {
             let bytes = holder.bytes.map_or("some".into(), show_bytes);
-            text.push_str(&format!(", {bytes} held by process {}", holder.pid));
+            let name = holder.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+            text.push_str(&format!(", {bytes} held by process {}{name}", holder.pid));
         }
         match &gpu.health {
             Health::Good => find(Level::Ok, "gpu", text, None),
@@ -124,11 +131,35 @@ fn devices(args: &DoctorArgs, find: Find<'_>) -> anyhow::Result<()> {
                 find(Level::Missing, "gpu", format!("{text}; {why}"), Some(hint));
             }
         }
+        if gpu.health == Health::Good && !simulated && gpu.mig != Mig::Divided {
+            let cache = gpu_checks::cache_file();
+            let facts = gpu_checks::codecs(gpu, place, driver, cache.as_deref());
+            let (can, fault) = gpu_checks::in_words(&facts);
+            let text = format!("{}: {can}", gpu.name);
+            match fault {
+                None => find(Level::Ok, "video coders", text, None),
+                Some(fault) => {
+                    let hint = "the rest is decoded and encoded on the processor";
+                    find(Level::Note, "video coders", format!("{text} ({fault})"), Some(hint));
+                }
+            }
+        }
     }
     for fact in seen.facts.iter().filter(|fact| fact.code.starts_with("visible")) {
         find(Level::Note, "gpu", fact.text.clone(), Some("mend CUDA_VISIBLE_DEVICES"));
     }
     Ok(())
+}
+
+fn cuda_libraries(find: Find<'_>) {
+    let (found, missing) = gpu_checks::libraries();
+    if missing.is_empty() {
+        find(Level::Ok, "cuda", found.join(", "), None);
+        return;
+    }
+    let hint = "install the CUDA toolkit's libraries, or name their folder in LD_LIBRARY_PATH";
+    let text = format!("not found: {}", missing.join(", "));
+    find(Level::Note, "cuda", text, Some(hint));
 }
 
 fn media(find: Find<'_>) {

@@ -1,16 +1,19 @@
 //! `rushes jobs`: what is in a queue, and changing it.
 
 use super::Session;
-use super::worker::open;
+use super::batch::told;
+use super::worker::{open, rules};
 use crate::batch::now;
+use crate::batch::submit::{self, Common, Planning, absolute, admit, digest, submit};
 use crate::output::Status;
 use clap::{Args, Subcommand, ValueEnum};
 use rushes::device::show_bytes;
 use rushes::error::{Error, ErrorKind, Stage};
-use rushes::jobs::{JobRow, JobState, Queue, SqliteQueue, Which};
+use rushes::jobs::{JobRow, JobState, Message, Prices, Queue, SqliteQueue, Which};
 use rushes::text::plain;
 use serde::Serialize;
 use serde_json::json;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -24,6 +27,27 @@ pub struct JobsArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum JobsVerb {
+    /// Put jobs into the queue as messages, a JSON object a line (docs/batches.md)
+    #[command(
+        after_help = "Examples:\n  rushes jobs submit messages.jsonl --queue jobs.db\n  make-messages | rushes jobs submit - --batch tonight --json\n\nA message whose id is in the queue already is the same job."
+    )]
+    Submit {
+        /// Files of messages, or - for standard input
+        #[arg(required_unless_present = "schema")]
+        files: Vec<PathBuf>,
+        /// The batch that they belong to
+        #[arg(long, default_value = "messages", value_name = "NAME")]
+        batch: String,
+        /// How often a job is tried that fails for want of memory or disk
+        #[arg(long, default_value = "3", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+        attempts: u32,
+        /// Prices, budgets and quotas [default: rushes.toml beside the queue, if it is there]
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+        /// Print the JSON schema of messages instead
+        #[arg(long)]
+        schema: bool,
+    },
     /// List jobs
     #[command(
         after_help = "Examples:\n  rushes jobs list\n  rushes jobs list --state failed,dead --json | jq .message.media"
@@ -37,7 +61,7 @@ pub enum JobsVerb {
         /// The job's number
         id: i64,
     },
-    /// Show what happened to a job
+    /// Show what happened to a job, and the last of what its process said
     #[command(after_help = "Examples:\n  rushes jobs logs 7\n  rushes jobs logs 7 --json")]
     Logs {
         /// The job's number
@@ -121,21 +145,30 @@ struct Record<'a, T> {
     what: &'a T,
 }
 
+/// A job, with what it cost by the prices beside the queue.
+#[derive(Serialize)]
+struct Priced<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    job: &'a JobRow,
+    money: f64,
+    currency: &'a str,
+}
+
 pub fn run(session: &Session, args: &JobsArgs) -> anyhow::Result<Status> {
-    let done = (|| -> anyhow::Result<()> {
-        if !args.queue.exists() {
+    if let JobsVerb::Submit { schema: true, .. } = &args.verb {
+        let schema = serde_json::to_string_pretty(&rushes::jobs::message_schema())? + "\n";
+        session.output.bytes(schema.as_bytes())?;
+        return Ok(Status::Ok);
+    }
+    told(session, || {
+        // Whoever submits makes the queue; for all else there must be one.
+        if !args.queue.exists() && !matches!(args.verb, JobsVerb::Submit { .. }) {
             return Err(missing(&args.queue).into());
         }
-        act(session, &open(&args.queue)?, &args.verb)
-    })();
-    match done.map_err(anyhow::Error::downcast::<Error>) {
-        Ok(()) => Ok(Status::Ok),
-        Err(Ok(error)) => {
-            session.output.failure(&error)?;
-            Ok(Status::Ok.and_failure(&error, true))
-        }
-        Err(Err(other)) => Err(other),
-    }
+        act(session, &open(&args.queue)?, &args.verb)?;
+        Ok(Status::Ok)
+    })
 }
 
 /// There is no queue where one was named.
@@ -150,6 +183,15 @@ fn act(session: &Session, queue: &SqliteQueue, verb: &JobsVerb) -> anyhow::Resul
         session.output.data(&format!("{n} jobs {what}"), &record)
     };
     match verb {
+        JobsVerb::Submit { files, batch, attempts, rules: named, .. } => {
+            let rules = rules(queue.file(), named.as_deref())?;
+            let jobs = messages(files, batch, *attempts)?;
+            admit(queue, batch, &jobs, &rules)?;
+            let ids = submit(queue, jobs)?;
+            let text = format!("{} jobs in {}", ids.len(), queue.file().display());
+            let record = json!({"type": "submitted", "batch": batch, "jobs": ids});
+            session.output.data(&plain(&text), &record)
+        }
         JobsVerb::List(chosen) => {
             for job in queue.list(&chosen.which())? {
                 session.output.data(&plain(&line(&job)), &Record { r#type: "job", what: &job })?;
@@ -158,12 +200,20 @@ fn act(session: &Session, queue: &SqliteQueue, verb: &JobsVerb) -> anyhow::Resul
         }
         JobsVerb::Show { id } => {
             let job = one(queue, *id)?;
-            session.output.data(&shown(&job)?, &Record { r#type: "job", what: &job })
+            let prices = rules(queue.file(), None)?.prices;
+            let money = prices.of(&job.cost);
+            let priced = Priced { r#type: "job", job: &job, money, currency: &prices.currency };
+            session.output.data(&shown(&job, &prices)?, &priced)
         }
         JobsVerb::Logs { id } => {
             one(queue, *id)?;
             for line in queue.logs(*id)? {
-                let text = format!("{}  {}", when(line.at), plain(&line.text));
+                let text = if line.said {
+                    let said = line.text.lines().map(|text| format!("    | {}", plain(text)));
+                    said.collect::<Vec<_>>().join("\n")
+                } else {
+                    format!("{}  {}", when(line.at), plain(&line.text))
+                };
                 session.output.data(&text, &Record { r#type: "log", what: &line })?;
             }
             Ok(())
@@ -186,6 +236,43 @@ fn act(session: &Session, queue: &SqliteQueue, verb: &JobsVerb) -> anyhow::Resul
     }
 }
 
+/// The jobs of messages; the first that is none, or whose file cannot be read, stops them all.
+fn messages(files: &[PathBuf], batch: &str, attempts: u32) -> anyhow::Result<Vec<Planning>> {
+    /// Messages of one file.
+    const MOST_BYTES: u64 = 256 << 20;
+    let common = Common { batch, attempts, force: false, allow: &[] };
+    let mut jobs = Vec::new();
+    for file in files {
+        let mut text = String::new();
+        let read = if file == Path::new("-") {
+            std::io::stdin().lock().take(MOST_BYTES).read_to_string(&mut text)
+        } else {
+            std::fs::File::open(file).and_then(|f| f.take(MOST_BYTES).read_to_string(&mut text))
+        };
+        if read.map_err(|e| Error::io(Stage::Open, file, e))? as u64 == MOST_BYTES {
+            let error = Error::new(ErrorKind::Limit, Stage::Open, "256 MiB of messages or more");
+            return Err(error.input(file).into());
+        }
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let told = |error: Error| {
+                let what = format!("line {}: {}", n + 1, error.message());
+                Error::new(error.kind(), error.stage(), what).input(file)
+            };
+            let mut message = Message::parse(line).map_err(told)?;
+            message.media = absolute(&message.media);
+            let bytes = std::fs::metadata(&message.media).map_or(0, |meta| meta.len());
+            // Without a name only the same message is the same job.
+            let key = match message.id.is_empty() {
+                true => digest(&["message", line]),
+                false => digest(&["id", &message.id]),
+            };
+            let job = submit::job(&common, message, key, bytes);
+            jobs.push(Planning { job, needs: Vec::new() });
+        }
+    }
+    Ok(jobs)
+}
+
 fn one(queue: &SqliteQueue, id: i64) -> rushes::Result<JobRow> {
     let found = queue.list(&Which { ids: vec![id], ..Which::default() })?;
     found.into_iter().next().ok_or_else(|| {
@@ -205,27 +292,46 @@ fn line(job: &JobRow) -> String {
     )
 }
 
-fn shown(job: &JobRow) -> anyhow::Result<String> {
+fn shown(job: &JobRow, prices: &Prices) -> anyhow::Result<String> {
     let cost = &job.cost;
     let mut text = plain(&line(job)).into_owned();
-    text.push_str(&format!(
-        "\n  batch {}, attempt {} of {}, submitted {}",
-        plain(&job.batch),
+    let mut add = |line: String| {
+        text.push_str("\n  ");
+        text.push_str(&plain(&line));
+    };
+    add(format!(
+        "batch {}, attempt {} of {}, submitted {}",
+        job.batch,
         job.attempts,
         job.attempts_most,
         when(job.created_at)
     ));
     if let Some(worker) = &job.worker {
-        text.push_str(&format!("\n  worker {}", plain(worker)));
+        add(format!("worker {worker}"));
     }
-    text.push_str(&format!(
-        "\n  {:.1} s, {:.1} CPU-s, at most {}, {} read",
+    if let Some(way) = &job.way {
+        let because = way.because.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        add(format!("{} on {}{because}", way.name, way.device));
+    }
+    add(format!(
+        "{:.1} s, {:.1} CPU-s, {:.1} GPU-s, at most {}, {} read, {} written",
         cost.wall_ms as f64 / 1e3,
         cost.cpu_ms as f64 / 1e3,
+        cost.gpu_ms as f64 / 1e3,
         show_bytes(cost.peak_bytes),
-        show_bytes(cost.bytes_in)
+        show_bytes(cost.bytes_in),
+        show_bytes(cost.bytes_out)
     ));
-    text.push_str(&format!("\n  {}", plain(&serde_json::to_string(&job.message)?)));
+    if cost.energy_mj > 0 {
+        add(format!("{:.1} J", cost.energy_mj as f64 / 1e3));
+    }
+    if *prices != Prices::default() {
+        add(prices.show(prices.of(cost)));
+    }
+    for stage in &job.stages {
+        add(format!("{:12} {:.1} s", stage.stage, stage.wall_ms as f64 / 1e3));
+    }
+    add(serde_json::to_string(&job.message)?);
     Ok(text)
 }
 

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod doctor;
 pub mod embed;
 mod frames;
+mod gpu_checks;
 pub mod jobs;
 pub mod library;
 pub mod models;
@@ -25,6 +26,7 @@ pub mod speech;
 mod surroundings;
 mod transcribe;
 mod transnet;
+pub mod watch;
 mod why;
 pub mod worker;
 
@@ -64,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Models(args) => models::run(&session, args),
         Command::Batch(args) => batch::run(&session, args),
         Command::Bench(args) => bench::run(&session, args),
+        Command::Watch(args) => watch::run(&session, args),
         Command::Jobs(args) => jobs::run(&session, args),
         Command::Costs(args) => costs::run(&session, args),
         Command::Worker(args) => worker::run(&session, args),
@@ -81,6 +84,8 @@ pub struct Session {
     device: ComputeChoice,
     chosen: OnceLock<Chosen>,
     hardware: OnceLock<Option<HardwareDecoding>>,
+    /// The changes of limits as words, for processes that are begun.
+    pub allow: Vec<String>,
 }
 
 impl Session {
@@ -104,7 +109,14 @@ impl Session {
             on_progress: None,
         };
         let output = Output { json: common.json, quiet: common.quiet };
-        Ok(Self { output, run, device: common.device, chosen: OnceLock::new(), hardware: OnceLock::new() })
+        Ok(Self {
+            output,
+            run,
+            allow: common.allowed(),
+            device: common.device,
+            chosen: OnceLock::new(),
+            hardware: OnceLock::new(),
+        })
     }
 
     /// Where models run.

@@ -8,7 +8,9 @@ use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
 use rushes::library::{Library, StagedFile, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
-use rushes::pipeline::{ExtractFrames, Process, RunPage, ShotSettings, Spoken, Stages, WithSpeech};
+use rushes::pipeline::{
+    ExtractFrames, Process, ProcessReport, RunPage, ShotSettings, Spoken, Stages, WithSpeech,
+};
 use rushes::search::index_library;
 use rushes::text::plain;
 use rushes::time::Timestamp;
@@ -83,11 +85,19 @@ struct Record {
     current: bool,
     /// The stages that ran.
     ran: Vec<&'static str>,
+    /// How long each of them took.
+    took: Vec<Took>,
     frames: usize,
     sheet_tiles: u64,
     audio: bool,
     transcript: Option<Spoken>,
     notices: Vec<Notice>,
+}
+
+#[derive(Serialize)]
+struct Took {
+    stage: String,
+    seconds: f64,
 }
 
 /// The job by the options; or how the run ends, where a model is missing.
@@ -231,6 +241,7 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
             output: made.output.to_string_lossy().into_owned(),
             current: made.is_current(),
             ran: result.map(|r| r.ran.clone()).unwrap_or_default(),
+            took: result.map(took).unwrap_or_default(),
             frames: result.map_or(0, |r| r.frames.len()),
             sheet_tiles: result.map_or(0, |r| r.sheet_tiles),
             audio: result.is_some_and(|r| r.audio),
@@ -273,6 +284,12 @@ fn write_page(
         }
     }
     Ok(())
+}
+
+/// How long the stages took that ran.
+fn took(report: &ProcessReport) -> Vec<Took> {
+    let ran = report.stages.iter().filter(|account| report.ran.contains(&account.stage.as_str()));
+    ran.map(|account| Took { stage: account.stage.clone(), seconds: account.seconds }).collect()
 }
 
 /// Searches in large libraries are quick where what is new is in their index.

@@ -377,7 +377,10 @@ impl Job<'_> {
         let catalogue = library.existing()?;
         // Only questions need models; without them, words are looked for.
         let embedders = match asked {
-            true => Some(super::embed::open(session, args.models_dir.as_deref())?.0),
+            true => {
+                let look = super::embed::LookArgs::default();
+                Some(super::search::models(session, args.models_dir.as_deref(), &look, &catalogue)??)
+            }
             false => None,
         };
         let cancel = &session.run.cancel;

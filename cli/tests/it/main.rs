@@ -5,6 +5,7 @@
 mod again;
 mod batch;
 mod damage;
+mod devices;
 mod hostile;
 mod joint;
 mod library;
@@ -19,3 +20,4 @@ mod slides;
 mod support;
 mod transcribe;
 mod verbs;
+mod watch;

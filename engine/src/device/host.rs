@@ -84,6 +84,10 @@ struct Groups {
 struct MemoryGroup {
     limit: String,
     used: String,
+    stat: String,
+    /// What the stat calls the pages of files that nobody has used for a while, the group's children
+    /// included.
+    inactive: &'static str,
 }
 
 struct Limit {
@@ -98,7 +102,14 @@ impl MemoryGroup {
             std::fs::read_to_string(root.join(path)).ok()?.trim().parse().ok()
         };
         let limit = number(&self.limit).filter(|limit| *limit < 1 << 60)?;
-        Some(Limit { limit, used: number(&self.used).unwrap_or(0) })
+        let used = number(&self.used).unwrap_or(0);
+        // Pages of files count as used, but go when somebody wants the room. Those in use are left
+        // out of this, as in what `docker stats` and the kubelet show.
+        let stat = std::fs::read_to_string(root.join(&self.stat)).unwrap_or_default();
+        let inactive =
+            stat.lines().find_map(|line| line.strip_prefix(self.inactive)?.strip_prefix(' '));
+        let inactive = inactive.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0);
+        Some(Limit { limit, used: used.saturating_sub(inactive) })
     }
 }
 
@@ -136,6 +147,8 @@ fn groups(text: &str) -> Groups {
                 groups.memory.push(MemoryGroup {
                     limit: at("", "memory.max"),
                     used: at("", "memory.current"),
+                    stat: at("", "memory.stat"),
+                    inactive: "inactive_file",
                 });
                 groups.cpu.push(Quota::V2(at("", "cpu.max")));
                 continue;
@@ -145,6 +158,8 @@ fn groups(text: &str) -> Groups {
                     "memory" => groups.memory.push(MemoryGroup {
                         limit: at("/memory", "memory.limit_in_bytes"),
                         used: at("/memory", "memory.usage_in_bytes"),
+                        stat: at("/memory", "memory.stat"),
+                        inactive: "total_inactive_file",
                     }),
                     "cpu" => groups.cpu.push(Quota::V1(at("/cpu", ""))),
                     _ => {}
@@ -190,6 +205,29 @@ mod tests {
         assert_eq!(host.processor.as_deref(), Some("Some CPU @ 2"));
         assert_eq!((host.threads, host.memory, host.available), (2, 512_000, 12_000));
         assert_eq!(host.group_limit, Some(512_000));
+    }
+
+    /// A group that has read large files seems full: their pages are room all the same.
+    #[test]
+    fn pages_of_files_that_can_go_are_not_in_use() {
+        let files = [
+            MEMINFO,
+            ("proc/self/cgroup", "0::/a\n"),
+            ("sys/fs/cgroup/a/memory.max", "512000\n"),
+            ("sys/fs/cgroup/a/memory.current", "510000\n"),
+            ("sys/fs/cgroup/a/memory.stat", "anon 9000\ninactive_file 500000\nactive_file 1000\n"),
+        ];
+        let (host, _) = look(machine(&files).path(), 4);
+        assert_eq!((host.memory, host.available), (512_000, 502_000));
+        let files = [
+            MEMINFO,
+            ("proc/self/cgroup", "4:memory:/\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "600000"),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "599000"),
+            ("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 99000\n"),
+        ];
+        let (host, _) = look(machine(&files).path(), 4);
+        assert_eq!((host.memory, host.available), (600_000, 100_000));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod bytes;
 mod compute;
 #[cfg(feature = "cuda-kernels")]
 pub(crate) mod cuda;
+mod codecs;
 mod host;
 mod machine;
 mod nvml;
@@ -17,6 +18,7 @@ mod visible;
 
 pub use bytes::{parse_bytes, show_bytes};
 pub use compute::{Chosen, Compute, ComputeChoice};
+pub use codecs::{CodecCache, CodecFact, Tried};
 pub use host::Host;
 pub use machine::{Machine, MachineOptions};
 pub use simulated::Simulated;

@@ -11,6 +11,9 @@ const ALL: Can = Can {
     batch: None,
     without_tenants: Vec::new(),
     without_batches: Vec::new(),
+    memory: None,
+    gpu: false,
+    weights: std::collections::BTreeMap::new(),
 };
 
 fn can() -> Can {
@@ -26,12 +29,16 @@ fn job(key: &str) -> NewJob {
             priority: Priority::Normal,
             tenant: String::new(),
             timestamp: 1,
+            on: On::Any,
+            force: false,
+            allow: Vec::new(),
         },
         key: key.into(),
         batch: "b".into(),
         bytes: 1,
         needs: Vec::new(),
         attempts: 3,
+        memory: 0,
     }
 }
 
@@ -53,7 +60,7 @@ fn fail(retry: bool) -> Finish {
 
 /// All of it, on queues that `make` makes: each call an empty one.
 fn suite(make: &dyn Fn() -> Arc<dyn Queue>) {
-    let tests: [fn(&dyn Queue); 14] = [
+    let tests: [fn(&dyn Queue); 20] = [
         the_same_key_is_the_same_job,
         urgent_then_large_then_first,
         only_what_a_worker_can_do,
@@ -68,6 +75,12 @@ fn suite(make: &dyn Fn() -> Arc<dyn Queue>) {
         put_back_counts_for_nothing,
         effort_is_added_up_and_outlives_jobs,
         clocks_that_jump_lose_nothing,
+        tenants_get_shares_by_weight_whoever_asks_for_more,
+        idling_saves_no_share,
+        what_a_worker_lacks_is_not_for_it,
+        a_pipeline_is_its_steps_in_turn,
+        what_was_said_and_where_it_ran_is_kept,
+        deaths_that_were_noted_count,
     ];
     for test in tests {
         test(&*make());
@@ -80,7 +93,7 @@ fn the_same_key_is_the_same_job(q: &dyn Queue) {
     assert_eq!(first.iter().map(|s| s.known).collect::<Vec<_>>(), [false, false, true]);
     assert_eq!(first[0].id, first[2].id);
     let taken = claim(q, 0).unwrap();
-    assert!(q.finish(taken.token, &Finish::Done, Cost::default(), 1).unwrap());
+    assert!(q.finish(taken.token, &Finish::Done, &Account::default(), 1).unwrap());
     assert!(q.submit(&[job("a")], 2).unwrap()[0].known);
     assert_eq!(state(q, first[0].id).state, JobState::Done);
 }
@@ -133,11 +146,11 @@ fn late_words_are_refused(q: &dyn Queue) {
     assert_eq!(q.beat(first.token, 50_002, LEASE).unwrap(), Held::Lost);
     let second = claim(q, 50_003).unwrap();
     assert!(second.token.fence > first.token.fence);
-    assert!(!q.finish(first.token, &Finish::Done, Cost::default(), 50_004).unwrap());
+    assert!(!q.finish(first.token, &Finish::Done, &Account::default(), 50_004).unwrap());
     assert!(!q.checkpoint(first.token, b"late").unwrap());
     assert_eq!(state(q, first.token.id).state, JobState::Running);
-    assert!(q.finish(second.token, &Finish::Done, Cost::default(), 50_005).unwrap());
-    assert!(!q.finish(second.token, &fail(true), Cost::default(), 50_006).unwrap());
+    assert!(q.finish(second.token, &Finish::Done, &Account::default(), 50_005).unwrap());
+    assert!(!q.finish(second.token, &fail(true), &Account::default(), 50_006).unwrap());
     assert_eq!(state(q, first.token.id).state, JobState::Done);
 }
 
@@ -151,7 +164,7 @@ fn failures_are_tried_again_later_and_not_for_ever(q: &dyn Queue) {
             .filter(|c| c.job.id == a)
             .unwrap_or_else(|| panic!("attempt {attempt}"));
         assert_eq!(taken.job.attempts, attempt);
-        assert!(q.finish(taken.token, &fail(true), Cost::default(), now).unwrap());
+        assert!(q.finish(taken.token, &fail(true), &Account::default(), now).unwrap());
         let row = state(q, a);
         if attempt < 3 {
             assert_eq!(row.state, JobState::Ready);
@@ -163,7 +176,7 @@ fn failures_are_tried_again_later_and_not_for_ever(q: &dyn Queue) {
     assert_eq!((row.state, row.error.as_deref()), (JobState::Dead, Some("broken")));
     assert_eq!(q.logs(a).unwrap().len(), 6);
     let taken = claim(q, now).unwrap();
-    q.finish(taken.token, &fail(false), Cost::default(), now).unwrap();
+    q.finish(taken.token, &fail(false), &Account::default(), now).unwrap();
     assert_eq!(state(q, b).state, JobState::Failed);
 }
 
@@ -172,7 +185,7 @@ fn two_dead_processes_are_enough(q: &dyn Queue) {
     for state_after in [JobState::Ready, JobState::Dead] {
         let taken = claim(q, state(q, id).ready_at).unwrap();
         let died = Finish::WorkerDied("signal 9".into());
-        q.finish(taken.token, &died, Cost::default(), 1).unwrap();
+        q.finish(taken.token, &died, &Account::default(), 1).unwrap();
         assert_eq!(state(q, id).state, state_after);
     }
     assert_eq!(state(q, id).kills, 2);
@@ -198,9 +211,9 @@ fn cancelled_while_waiting_and_while_running(q: &dyn Queue) {
     assert_eq!(q.cancel(&every, 1).unwrap(), 3);
     assert_eq!(state(q, c).state, JobState::Cancelled);
     assert_eq!(q.beat(first.token, 2, LEASE).unwrap(), Held::CancelAsked);
-    q.finish(first.token, &Finish::Cancelled, Cost::default(), 3).unwrap();
+    q.finish(first.token, &Finish::Cancelled, &Account::default(), 3).unwrap();
     // A worker that dies of it, or fails, has cancelled it too; one that was done is done.
-    q.finish(second.token, &fail(true), Cost::default(), 3).unwrap();
+    q.finish(second.token, &fail(true), &Account::default(), 3).unwrap();
     assert_eq!([a, b, c].map(|id| state(q, id).state), [JobState::Cancelled; 3]);
 }
 
@@ -211,8 +224,8 @@ fn needs_come_first_and_fall_together(q: &dyn Queue) {
     let [e] = add(q, &[NewJob { needs: vec![d], ..job("e") }])[..] else { panic!() };
     let (first, second) = (claim(q, 0).unwrap(), claim(q, 0).unwrap());
     assert!(claim(q, 0).is_none());
-    q.finish(first.token, &Finish::Done, Cost::default(), 1).unwrap();
-    q.finish(second.token, &fail(false), Cost::default(), 1).unwrap();
+    q.finish(first.token, &Finish::Done, &Account::default(), 1).unwrap();
+    q.finish(second.token, &fail(false), &Account::default(), 1).unwrap();
     assert_eq!(q.tidy(2).unwrap(), 2);
     assert_eq!([d, e].map(|id| state(q, id).state), [JobState::Failed; 2]);
     assert_eq!(claim(q, 2).unwrap().job.id, c);
@@ -224,12 +237,12 @@ fn pause_retry_clear(q: &dyn Queue) {
     assert!(q.is_paused().unwrap() && claim(q, 0).is_none());
     q.pause(false).unwrap();
     let taken = claim(q, 0).unwrap();
-    q.finish(taken.token, &fail(false), Cost::default(), 1).unwrap();
+    q.finish(taken.token, &fail(false), &Account::default(), 1).unwrap();
     let every = Which::default();
     assert_eq!(q.retry(&every, 2).unwrap(), 1);
     assert_eq!((state(q, a).state, state(q, a).attempts), (JobState::Ready, 0));
     let taken = claim(q, 2).unwrap();
-    q.finish(taken.token, &Finish::Done, Cost::default(), 3).unwrap();
+    q.finish(taken.token, &Finish::Done, &Account::default(), 3).unwrap();
     assert_eq!(q.retry(&every, 4).unwrap(), 0);
     let counted = q.count(Some("b")).unwrap();
     assert_eq!(counted, [(JobState::Ready, 1), (JobState::Done, 1)].into());
@@ -243,13 +256,37 @@ fn checkpoints_and_costs_last(q: &dyn Queue) {
     let first = claim(q, 0).unwrap();
     assert_eq!(first.checkpoint, None);
     assert!(q.checkpoint(first.token, b"half").unwrap());
-    let cost = Cost { wall_ms: 5, cpu_ms: 4, peak_bytes: 30, bytes_in: 2, gpu_ms: 3, bytes_out: 1 };
-    q.finish(first.token, &fail(true), cost, 1).unwrap();
+    let cost = Cost {
+        wall_ms: 5,
+        cpu_ms: 4,
+        peak_bytes: 30,
+        bytes_in: 2,
+        gpu_ms: 3,
+        bytes_out: 1,
+        energy_mj: 5,
+    };
+    q.finish(first.token, &fail(true), &cost.into(), 1).unwrap();
     let second = claim(q, state(q, id).ready_at).unwrap();
     assert_eq!(second.checkpoint.as_deref(), Some(&b"half"[..]));
-    let cost = Cost { wall_ms: 1, cpu_ms: 1, peak_bytes: 20, bytes_in: 2, gpu_ms: 1, bytes_out: 6 };
-    q.finish(second.token, &Finish::Done, cost, 99).unwrap();
-    let all = Cost { wall_ms: 6, cpu_ms: 5, peak_bytes: 30, bytes_in: 4, gpu_ms: 4, bytes_out: 7 };
+    let cost = Cost {
+        wall_ms: 1,
+        cpu_ms: 1,
+        peak_bytes: 20,
+        bytes_in: 2,
+        gpu_ms: 1,
+        bytes_out: 6,
+        energy_mj: 0,
+    };
+    q.finish(second.token, &Finish::Done, &cost.into(), 99).unwrap();
+    let all = Cost {
+        wall_ms: 6,
+        cpu_ms: 5,
+        peak_bytes: 30,
+        bytes_in: 4,
+        gpu_ms: 4,
+        bytes_out: 7,
+        energy_mj: 5,
+    };
     assert_eq!(state(q, id).cost, all);
 }
 
@@ -257,7 +294,7 @@ fn put_back_counts_for_nothing(q: &dyn Queue) {
     let id = add(q, &[NewJob { attempts: 1, ..job("a") }])[0];
     for _ in 0..3 {
         let taken = claim(q, 0).unwrap();
-        q.finish(taken.token, &Finish::PutBack, Cost::default(), 0).unwrap();
+        q.finish(taken.token, &Finish::PutBack, &Account::default(), 0).unwrap();
     }
     assert_eq!((state(q, id).state, state(q, id).attempts), (JobState::Ready, 0));
 }
@@ -279,10 +316,10 @@ fn effort_is_added_up_and_outlives_jobs(q: &dyn Queue) {
     assert_eq!(taken.job.message.tenant, "y");
     assert!(q.claim("w", &without, 0, LEASE).unwrap().is_none());
     let cost = Cost { wall_ms: 10, cpu_ms: 7, peak_bytes: 5, bytes_in: 3, ..Cost::default() };
-    q.finish(taken.token, &Finish::Done, cost, DAY - 1).unwrap();
+    q.finish(taken.token, &Finish::Done, &cost.into(), DAY - 1).unwrap();
     for (at, peak_bytes) in [(DAY, 9), (DAY + 1, 2)] {
         let taken = claim(q, at).unwrap();
-        q.finish(taken.token, &fail(false), Cost { peak_bytes, ..cost }, at).unwrap();
+        q.finish(taken.token, &fail(false), &Cost { peak_bytes, ..cost }.into(), at).unwrap();
     }
     q.clear(&Which::default()).unwrap();
     assert_eq!(q.waiting().unwrap(), [].into());
@@ -298,6 +335,169 @@ fn effort_is_added_up_and_outlives_jobs(q: &dyn Queue) {
     assert_eq!(sums(By::Action, Some("b2"), 0), [row("frames", 1, 7, 2)]);
 }
 
+/// Three tenants of weight 1, 2 and 4, one with ten times as many jobs, one with longer ones: what each
+/// is given while all wait is within 5 % of its share.
+fn tenants_get_shares_by_weight_whoever_asks_for_more(q: &dyn Queue) {
+    let weights = [("b".to_owned(), 2), ("*".to_owned(), 1), ("c".to_owned(), 4)].into();
+    let can = Can { weights, ..can() };
+    let took = |tenant: &str| match tenant {
+        "a" => 1000,
+        "b" => 3000,
+        _ => 500,
+    };
+    let mut jobs = Vec::new();
+    for (tenant, count) in [("a", 1000), ("b", 100), ("c", 1000)] {
+        jobs.extend((0..count).map(|n| {
+            let mut job = job(&format!("{tenant}{n}"));
+            job.message.tenant = tenant.into();
+            // The largest first would be all of one tenant's.
+            job.bytes = if tenant == "a" { 1000 } else { 1 };
+            job
+        }));
+    }
+    add(q, &jobs);
+    let mut given: std::collections::BTreeMap<String, u64> = Default::default();
+    let mut now = 0;
+    while given.values().sum::<u64>() < 300_000 {
+        now += 1;
+        // As a pool does: several at once, ahead of what runs.
+        let claims = q.claim_some("w", &can, now, LEASE, 4).unwrap();
+        assert_eq!(claims.len(), 4);
+        for claim in claims {
+            let tenant = claim.job.message.tenant;
+            let cost = Cost { cpu_ms: took(&tenant), wall_ms: 1, ..Cost::default() };
+            q.finish(claim.token, &Finish::Done, &cost.into(), now).unwrap();
+            *given.entry(tenant).or_default() += cost.cpu_ms;
+        }
+    }
+    let all: u64 = given.values().sum();
+    for (tenant, weight) in [("a", 1.0), ("b", 2.0), ("c", 4.0)] {
+        let ratio = given[tenant] as f64 / all as f64 / (weight / 7.0);
+        assert!((ratio - 1.0).abs() < 0.05, "{tenant}: {ratio} of its share, {given:?}");
+    }
+}
+
+/// A tenant that had nothing to do does not get everything when it comes back.
+fn idling_saves_no_share(q: &dyn Queue) {
+    let of = |tenant: &str, from: u32, count: u32| -> Vec<NewJob> {
+        let jobs = (from..from + count).map(|n| {
+            let mut job = job(&format!("{tenant}{n}"));
+            job.message.tenant = tenant.into();
+            job
+        });
+        jobs.collect()
+    };
+    add(q, &of("late", 0, 1));
+    add(q, &of("busy", 0, 100));
+    let work = |count: usize| -> usize {
+        let done = (0..count).map(|_| {
+            let claim = claim(q, 1).unwrap();
+            let cost = Cost { cpu_ms: 1000, ..Cost::default() };
+            q.finish(claim.token, &Finish::Done, &cost.into(), 1).unwrap();
+            usize::from(claim.job.message.tenant == "late")
+        });
+        done.sum()
+    };
+    assert_eq!(work(50), 1);
+    add(q, &of("late", 1, 100));
+    let late = work(20);
+    assert!((9..=11).contains(&late), "{late}");
+}
+
+fn what_a_worker_lacks_is_not_for_it(q: &dyn Queue) {
+    let mut on_gpu = job("gpu");
+    on_gpu.message.on = On::Gpu;
+    let large = NewJob { memory: 1 << 30, ..job("large") };
+    add(q, &[on_gpu, large]);
+    let with = |memory, gpu| {
+        let can = Can { memory: Some(memory), gpu, ..can() };
+        q.claim("w", &can, 0, LEASE).unwrap().map(|claim| claim.job.message.id)
+    };
+    assert_eq!(with((1 << 30) - 1, false), None);
+    assert_eq!(with(1 << 30, false).as_deref(), Some("large"));
+    assert_eq!(with(0, false), None);
+    assert_eq!(with(0, true).as_deref(), Some("gpu"));
+    // What is left for whom: both run; what needs a job that waits and is not for a worker is not either.
+    let embed = |key: &str, needs| {
+        let mut job = NewJob { needs, ..job(key) };
+        job.message.action = Action::Embed(Embed { library: "/l".into() });
+        job
+    };
+    let first = add(q, &[embed("first", vec![])])[0];
+    let [next] = add(q, &[NewJob { needs: vec![first], ..job("next") }])[..] else { panic!() };
+    add(q, &[embed("last", vec![next])]);
+    let left =
+        |actions, memory, gpu| q.left(&Can { actions, memory: Some(memory), gpu, ..ALL }).unwrap();
+    assert_eq!(left(vec!["frames", "embed"], 1 << 30, true), 5);
+    assert_eq!(left(vec!["frames"], 1 << 30, true), 2);
+    assert_eq!(left(vec!["frames"], 1, false), 0);
+    assert_eq!(left(vec!["embed"], 1, false), 1);
+}
+
+fn a_pipeline_is_its_steps_in_turn(q: &dyn Queue) {
+    let step = |media: Option<&str>, action: &Action| Step {
+        media: media.map(Into::into),
+        action: action.name().into(),
+        params: action.params(),
+    };
+    let frames = job("x").message.action;
+    let embed = Action::Embed(Embed { library: "/l".into() });
+    let mut pipeline = job("p");
+    pipeline.message.action = Action::Pipeline(Pipeline {
+        steps: vec![step(None, &frames), step(Some("/other"), &embed)],
+    });
+    let made = q.submit(&[pipeline.clone()], 0).unwrap().remove(0);
+    assert_eq!((made.steps.len(), made.steps.last()), (2, Some(&made.id)));
+    let after = add(q, &[NewJob { needs: vec![made.id], ..job("after") }])[0];
+    for (id, name, media) in [
+        (made.steps[0], "frames", "/films/p"),
+        (made.steps[1], "embed", "/other"),
+        (after, "frames", "/films/after"),
+    ] {
+        let taken = claim(q, 0).unwrap();
+        assert!(claim(q, 0).is_none(), "each waits for the one before");
+        let message = &taken.job.message;
+        assert_eq!((taken.job.id, message.action.name()), (id, name));
+        assert_eq!(message.media, Path::new(media));
+        q.finish(taken.token, &Finish::Done, &Account::default(), 1).unwrap();
+    }
+    let again = q.submit(&[pipeline], 0).unwrap().remove(0);
+    assert!(again.known && again.steps == made.steps);
+}
+
+fn what_was_said_and_where_it_ran_is_kept(q: &dyn Queue) {
+    let id = add(q, &[job("a")])[0];
+    let taken = claim(q, 0).unwrap();
+    let stage = |stage: &str, wall_ms| StageCost { stage: stage.into(), wall_ms };
+    let account = Account {
+        cost: Cost { wall_ms: 3, energy_mj: 9, ..Cost::default() },
+        stages: vec![stage("frames", 2), stage("sheet", 1)],
+        way: Some(Way { name: "cpu".into(), device: "cpu".into(), because: Some("none".into()) }),
+        said: format!("{}\nlast words\n", "x".repeat(2 * MOST_SAID)),
+    };
+    assert!(q.finish(taken.token, &Finish::Done, &account, 5).unwrap());
+    let row = state(q, id);
+    assert_eq!((&row.stages, &row.way), (&account.stages, &account.way));
+    let said: Vec<String> =
+        q.logs(id).unwrap().into_iter().filter(|line| line.said).map(|line| line.text).collect();
+    assert_eq!(said, ["last words"], "the end of it, from the beginning of a line");
+    let by_stage = q.efforts(By::Stage, Some("b"), 0).unwrap();
+    let by_stage: Vec<_> = by_stage.iter().map(|e| (e.name.as_str(), e.cost.wall_ms)).collect();
+    assert_eq!(by_stage, [("frames", 2), ("sheet", 1)]);
+}
+
+fn deaths_that_were_noted_count(q: &dyn Queue) {
+    let id = add(q, &[NewJob { attempts: 10, ..job("a") }])[0];
+    let taken = claim(q, 0).unwrap();
+    assert_eq!(q.note(taken.token, "moved", false, 1).unwrap(), Some(0));
+    assert_eq!(q.note(taken.token, "died", true, 1).unwrap(), Some(1));
+    let stalled = Finish::Stalled("silent".into());
+    q.finish(taken.token, &stalled, &Account::default(), 2).unwrap();
+    let row = state(q, id);
+    assert_eq!((row.state, row.error_kind.as_deref()), (JobState::Dead, Some("stalled")));
+    assert_eq!(q.note(taken.token, "late", true, 3).unwrap(), None);
+}
+
 fn clocks_that_jump_lose_nothing(q: &dyn Queue) {
     const HOUR: i64 = 3_600_000;
     let ids = add(q, &[job("a"), job("b")]);
@@ -307,7 +507,7 @@ fn clocks_that_jump_lose_nothing(q: &dyn Queue) {
     assert_eq!(q.beat(taken.token, HOUR, LEASE).unwrap(), Held::Yes);
     assert_eq!(q.tidy(HOUR + 20_000).unwrap(), 0);
     // A failure is tried again by the clock of the day, however it was set meanwhile.
-    q.finish(taken.token, &fail(true), Cost::default(), 10 * HOUR).unwrap();
+    q.finish(taken.token, &fail(true), &Account::default(), 10 * HOUR).unwrap();
     q.tidy(HOUR).unwrap();
     let ready = state(q, ids[0]).ready_at;
     assert!(ready <= 2 * HOUR, "{ready}");
@@ -316,7 +516,7 @@ fn clocks_that_jump_lose_nothing(q: &dyn Queue) {
     assert_eq!(q.tidy(26 * HOUR).unwrap(), 1);
     let second = claim(q, 26 * HOUR).unwrap();
     assert_eq!(second.job.id, first.job.id);
-    assert!(!q.finish(first.token, &Finish::Done, Cost::default(), 26 * HOUR).unwrap());
+    assert!(!q.finish(first.token, &Finish::Done, &Account::default(), 26 * HOUR).unwrap());
     // A worker that died while the clock was wrong does not keep its job for ever.
     q.tidy(HOUR).unwrap();
     assert_eq!(q.tidy(2 * HOUR + 1).unwrap(), 1);
@@ -332,7 +532,7 @@ fn many_workers_never_share_a_job(q: Arc<dyn Queue>) {
             std::thread::spawn(move || {
                 let mut mine = Vec::new();
                 while let Some(c) = q.claim(&format!("w{n}"), &can(), 0, LEASE).unwrap() {
-                    assert!(q.finish(c.token, &Finish::Done, Cost::default(), 1).unwrap());
+                    assert!(q.finish(c.token, &Finish::Done, &Account::default(), 1).unwrap());
                     mine.push(c.job.id);
                 }
                 mine
@@ -403,7 +603,7 @@ fn full_disks_locks_and_damage_are_told_apart_and_got_over() {
     assert_eq!(queue.checkpoint(taken.token, &large).unwrap_err().kind(), ErrorKind::Resource);
     queue.db().pragma_update(None, "max_page_count", 1 << 30).unwrap();
     assert!(queue.checkpoint(taken.token, &large).unwrap());
-    assert!(queue.finish(taken.token, &Finish::Done, Cost::default(), 2).unwrap());
+    assert!(queue.finish(taken.token, &Finish::Done, &Account::default(), 2).unwrap());
     assert_eq!(queue.submit(&many, 3).unwrap().len(), 500);
     // Pages of rubbish in the middle.
     drop((queue, other));

@@ -5,7 +5,7 @@ use crate::device::parse_bytes;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Milliseconds of a day.
 const DAY: UnixMillis = 86_400_000;
@@ -23,6 +23,8 @@ pub enum By {
     Day,
     /// What was done.
     Action,
+    /// The stage; of these only the time is known ([`super::StageCost`]).
+    Stage,
     /// All in one.
     All,
 }
@@ -60,9 +62,13 @@ pub fn day_began(now: UnixMillis) -> UnixMillis {
 /// warn = 0.8            # part of either at which a warning is given
 ///
 /// [quota.anna]          # for the tenant `anna`; `[quota."*"]` for each that has none of its own
+/// weight = 2            # of its share beside other tenants' (1)
 /// waiting = 1000        # jobs
 /// device_seconds = 7200 # processors' and GPUs' seconds a day
 /// bytes = "50G"         # read, a day
+///
+/// [tenant.anna]
+/// library = "libraries/anna"  # anna writes nowhere else, and nobody else writes or reads there
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -73,6 +79,16 @@ pub struct Rules {
     pub budget: Budget,
     /// What each tenant may take; `*` stands for those without an entry.
     pub quota: BTreeMap<String, Quota>,
+    /// What is whose.
+    pub tenant: BTreeMap<String, TenantRules>,
+}
+
+/// What is a tenant's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantRules {
+    /// The library that it writes to, and nobody else; relative to the file of rules.
+    pub library: Option<PathBuf>,
 }
 
 /// What effort costs.
@@ -113,6 +129,9 @@ impl Default for Budget {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quota {
+    /// How much of the machines it gets while others want them too, beside their weights; 1 unless
+    /// given, as for 0.
+    pub weight: Option<u32>,
     /// Jobs that wait or run at a time.
     pub waiting: Option<u64>,
     /// Seconds of processors and GPUs a day (UTC).
@@ -169,7 +188,12 @@ impl Rules {
             return Err(Error::new(ErrorKind::Limit, Stage::Open, what).input(file));
         }
         let text = std::fs::read_to_string(file).map_err(|e| Error::io(Stage::Open, file, e))?;
-        Self::parse(&text).map_err(|error| error.input(file))
+        let mut rules = Self::parse(&text).map_err(|error| error.input(file))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for library in rules.tenant.values_mut().filter_map(|tenant| tenant.library.as_mut()) {
+            *library = folder.join(&*library);
+        }
+        Ok(rules)
     }
 
     /// The rules in `text`.
@@ -220,6 +244,12 @@ impl Rules {
     /// The quota of `tenant`.
     pub fn quota_of(&self, tenant: &str) -> Option<&Quota> {
         self.quota.get(tenant).or_else(|| self.quota.get("*"))
+    }
+
+    /// The weights of tenants, as [`super::Can::weights`].
+    pub fn weights(&self) -> BTreeMap<String, u32> {
+        let weights = self.quota.iter().filter_map(|(name, q)| Some((name.clone(), q.weight?)));
+        weights.collect()
     }
 
     /// The tenants in `today` who have taken what they may for this day, and of what.
@@ -307,6 +337,22 @@ mod tests {
         let refused = rules.admit(&count(2), &count(2)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Limit);
         assert!(rules.admit(&BTreeMap::new(), &[("bert".into(), 9)].into()).is_ok());
+    }
+
+    /// What docs/batches.md shows is understood.
+    #[test]
+    fn the_documented_rules_and_machine_are_read() {
+        let page = include_str!("../../../docs/batches.md");
+        let block = |kind: &str, has: &str| {
+            let blocks = page.split("```").map(|block| block.trim_start());
+            let found = blocks.filter_map(|block| block.strip_prefix(kind));
+            found.into_iter().find(|block| block.contains(has)).unwrap().to_owned()
+        };
+        let rules = Rules::parse(&block("rules", "[prices]")).unwrap();
+        assert_eq!(rules.weights(), [("anna".to_owned(), 2)].into());
+        assert!(rules.tenant["anna"].library.is_some() && rules.prices.gpu_hour > 2.0);
+        crate::device::Simulated::parse(&block("toml", "[[gpu]]")).unwrap();
+        crate::jobs::Message::parse(&block("json", "\"version\"")).unwrap();
     }
 
     #[test]

@@ -8,11 +8,15 @@
 //!
 //! `id` is the sender's name for it, `media` the input's path, `timestamp` when it was sent
 //! (milliseconds since 1970). `params` are those of the action. Unknown fields and a higher version are
-//! refused: a sender is never misunderstood.
+//! refused: a sender is never misunderstood. `docs/schema/message.schema.json` is its schema,
+//! `docs/batches.md` explains it.
 
+use super::action::{Action, Embed, Frames, Pipeline, Process, Render, Transcribe};
 use super::{Priority, UnixMillis};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// The version of the message form.
@@ -21,20 +25,68 @@ pub const VERSION: u32 = 1;
 /// Bytes of one message.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A job for a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Message")]
 struct Wire {
+    /// Of the message form: 1.
     version: u32,
+    /// The sender's name for it. A second message of the same id is the same job.
     id: String,
+    /// The input's path.
     media: PathBuf,
+    /// What is to be done with it.
     action: String,
+    /// The action's parameters.
     params: serde_json::Value,
+    /// How urgent it is among its tenant's jobs.
     #[serde(default)]
+    #[schemars(with = "Urgency")]
     priority: Priority,
+    /// Whose it is; empty for nobody in particular.
     #[serde(default)]
     tenant: String,
+    /// When it was sent, in milliseconds since 1970.
     timestamp: UnixMillis,
+    /// Where it may run.
+    #[serde(default, skip_serializing_if = "On::is_any")]
+    on: On,
+    /// Whether it is done even if its output is current.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    force: bool,
+    /// Safety limits that are changed for it, as `--allow` takes them: `duration=72h`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
+}
+
+/// The words for [`Priority`], for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema is used: the scheduler knows nothing of schemas")]
+enum Urgency {
+    Low,
+    Normal,
+    High,
+}
+
+/// Where a job may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// On a GPU if that is better or sooner, else on the processors.
+    #[default]
+    Any,
+    /// On the processors.
+    Cpu,
+    /// On a GPU, or not at all.
+    Gpu,
+}
+
+impl On {
+    fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
 }
 
 /// What a job is.
@@ -53,148 +105,12 @@ pub struct Message {
     pub tenant: String,
     /// When it was sent.
     pub timestamp: UnixMillis,
-}
-
-/// What can be done with an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Everything, into a library.
-    Process(Process),
-    /// Subtitles into a folder.
-    Transcribe(Transcribe),
-    /// Pictures into a folder.
-    Frames(Frames),
-    /// What is shown and said as vectors, into a library.
-    Embed(Embed),
-    /// A film from a spec (the input), into a folder.
-    Render(Render),
-}
-
-/// Parameters of `process`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Process {
-    /// The library's folder.
-    pub library: PathBuf,
-    /// A frame every so much time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<String>,
-    /// Width of the frames in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<u32>,
-    /// What to make; empty for everything that can be.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub stages: Vec<String>,
-    /// The speech model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-}
-
-/// Parameters of `transcribe`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Transcribe {
-    /// The folder to write to.
-    pub output: PathBuf,
-    /// Formats of subtitles.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub format: Vec<String>,
-    /// The speech model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The language that is spoken, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
-}
-
-/// Parameters of `frames`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Frames {
-    /// The folder to write to; each film gets a folder of its own in it.
-    pub output: PathBuf,
-    /// A frame every so much time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<String>,
-    /// Width in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<u32>,
-}
-
-/// Parameters of `embed`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Embed {
-    /// The library's folder.
-    pub library: PathBuf,
-}
-
-/// Parameters of `render`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Render {
-    /// The folder to write to: the film is called as the spec, with `.mp4`.
-    pub output: PathBuf,
-    /// Whether small and quick will do.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub preview: bool,
-}
-
-impl Action {
-    /// The names of all actions.
-    pub const NAMES: [&'static str; 5] = ["process", "transcribe", "frames", "embed", "render"];
-
-    /// The word for it in messages.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Process(_) => "process",
-            Self::Transcribe(_) => "transcribe",
-            Self::Frames(_) => "frames",
-            Self::Embed(_) => "embed",
-            Self::Render(_) => "render",
-        }
-    }
-
-    /// Its parameters as in messages.
-    pub fn params(&self) -> serde_json::Value {
-        let made = match self {
-            Self::Process(params) => serde_json::to_value(params),
-            Self::Transcribe(params) => serde_json::to_value(params),
-            Self::Frames(params) => serde_json::to_value(params),
-            Self::Embed(params) => serde_json::to_value(params),
-            Self::Render(params) => serde_json::to_value(params),
-        };
-        made.unwrap_or_default()
-    }
-
-    /// The action called `name` with `params`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Input`] for an action that is not there and parameters that it does not have.
-    pub fn of(name: &str, params: serde_json::Value) -> Result<Self> {
-        fn read<T: serde::de::DeserializeOwned>(params: serde_json::Value) -> Result<T> {
-            serde_json::from_value(params).map_err(|e| wrong(format!("parameters: {e}")))
-        }
-        let action = match name {
-            "process" => Self::Process(read(params)?),
-            "transcribe" => Self::Transcribe(read(params)?),
-            "frames" => Self::Frames(read(params)?),
-            "embed" => Self::Embed(read(params)?),
-            "render" => Self::Render(read(params)?),
-            _ => return Err(wrong(format!("there is no action `{name}`"))),
-        };
-        let folder = match &action {
-            Self::Process(p) => &p.library,
-            Self::Transcribe(p) => &p.output,
-            Self::Frames(p) => &p.output,
-            Self::Embed(p) => &p.library,
-            Self::Render(p) => &p.output,
-        };
-        if folder.as_os_str().is_empty() {
-            return Err(wrong(format!("{name} needs a folder to write to")));
-        }
-        Ok(action)
-    }
+    /// Where it may run.
+    pub on: On,
+    /// Whether it is done even if its output is current.
+    pub force: bool,
+    /// Safety limits that are changed for it, as the command line's `--allow` takes them.
+    pub allow: Vec<String>,
 }
 
 impl Message {
@@ -228,6 +144,9 @@ impl Message {
             priority: wire.priority,
             tenant: wire.tenant,
             timestamp: wire.timestamp,
+            on: wire.on,
+            force: wire.force,
+            allow: wire.allow,
         })
     }
 }
@@ -243,6 +162,9 @@ impl From<Message> for serde_json::Value {
             priority: message.priority,
             tenant: message.tenant,
             timestamp: message.timestamp,
+            on: message.on,
+            force: message.force,
+            allow: message.allow,
         };
         serde_json::to_value(wire).unwrap_or_default()
     }
@@ -256,7 +178,26 @@ impl TryFrom<serde_json::Value> for Message {
     }
 }
 
-fn wrong(what: String) -> Error {
+/// The JSON Schema of version 1, as published in `docs/schema/message.schema.json`: which parameters
+/// there are depends on the action.
+pub fn message_schema() -> serde_json::Value {
+    let mut generator = SchemaGenerator::default();
+    let mut one_of = Vec::new();
+    let mut add = |name: &str, params: schemars::Schema| {
+        one_of.push(json!({"properties": {"action": {"const": name}, "params": params}}));
+    };
+    add("process", generator.subschema_for::<Process>());
+    add("transcribe", generator.subschema_for::<Transcribe>());
+    add("frames", generator.subschema_for::<Frames>());
+    add("embed", generator.subschema_for::<Embed>());
+    add("render", generator.subschema_for::<Render>());
+    add("pipeline", generator.subschema_for::<Pipeline>());
+    let mut schema = generator.into_root_schema_for::<Wire>();
+    schema.insert("oneOf".to_owned(), one_of.into());
+    schema.to_value()
+}
+
+pub(super) fn wrong(what: String) -> Error {
     Error::new(ErrorKind::Input, Stage::Process, format!("is no message: {what}"))
 }
 
@@ -275,6 +216,45 @@ mod tests {
         assert_eq!(frames.every.as_deref(), Some("2s"));
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(Message::parse(&text).unwrap(), message);
+        let more = Message {
+            on: On::Gpu,
+            force: true,
+            allow: vec!["duration=72h".into()],
+            ..message.clone()
+        };
+        let text = serde_json::to_string(&more).unwrap();
+        assert_eq!(Message::parse(&text).unwrap(), more);
+    }
+
+    #[test]
+    fn pipelines_are_lists_of_steps_without_pipelines_among_them() {
+        let steps = |steps: &str| {
+            let params = format!("{{\"steps\":{steps}}}");
+            Action::of("pipeline", serde_json::from_str(&params).unwrap())
+        };
+        let one = r#"{"action":"frames","params":{"output":"/o"}}"#;
+        assert!(steps(&format!("[{one}]")).is_ok());
+        let nested = format!(r#"{{"action":"pipeline","params":{{"steps":[{one}]}}}}"#);
+        let many = vec![one; 33].join(",");
+        for wrong in [
+            "[]",
+            &format!("[{nested}]"),
+            &format!("[{many}]"),
+            r#"[{"action":"melt","params":{}}]"#,
+        ] {
+            assert_eq!(steps(wrong).unwrap_err().kind(), ErrorKind::Input, "{wrong}");
+        }
+    }
+
+    /// Run with `RUSHES_WRITE_SCHEMA=1` in the environment of the test to write it.
+    #[test]
+    fn the_published_schema_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/message.schema.json");
+        let schema = serde_json::to_string_pretty(&message_schema()).unwrap() + "\n";
+        if std::env::var_os("RUSHES_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "set RUSHES_WRITE_SCHEMA=1");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! so that two workers can never read the same job as free.
 
 mod effort;
+mod finish;
 mod rows;
+mod shares;
+mod submit;
 mod tables;
 
 use super::{
-    Backoff, By, Can, Claim, Cost, Effort, Finish, Held, JobRow, JobState, LogLine, MOST_KILLS,
-    MOST_LOSSES, NewJob, Priority, Queue, Submitted, Token, UnixMillis, Which,
+    Account, Backoff, By, Can, Claim, Cost, Effort, Finish, Held, JobRow, JobState, LogLine,
+    MOST_LOSSES, NewJob, Queue, Submitted, Token, UnixMillis, Which,
 };
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::library::catalogue::refuse_network;
@@ -109,56 +112,7 @@ impl SqliteQueue {
 
 impl Queue for SqliteQueue {
     fn submit(&self, jobs: &[NewJob], now: UnixMillis) -> Result<Vec<Submitted>> {
-        let room = self.room()?;
-        if jobs.len() as u64 > room {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                Stage::Process,
-                format!("{} jobs are more than the {room} that the queue has room for", jobs.len()),
-            )
-            .input(&self.file)
-            .hint("wait until some are done"));
-        }
-        self.write(|db| {
-            let mut find = db.prepare_cached("SELECT id FROM jobs WHERE key = ?1")?;
-            let mut add = db.prepare_cached(
-                "INSERT INTO jobs (key, batch, message, action, rank, bytes, state, attempts_most,
-                   ready_at, created_at, tenant)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'ready', ?7, ?8, ?8, ?9)",
-            )?;
-            let mut need = db.prepare_cached("INSERT OR IGNORE INTO needs VALUES (?1, ?2)")?;
-            let mut made = Vec::with_capacity(jobs.len());
-            for job in jobs {
-                if let Some(id) = find.query_row([&job.key], |row| row.get(0)).optional()? {
-                    made.push(Submitted { id, known: true });
-                    continue;
-                }
-                let message = serde_json::to_string(&job.message)
-                    .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-                let raise = match job.message.priority {
-                    Priority::Low => 0,
-                    Priority::Normal => 1,
-                    Priority::High => 2,
-                };
-                add.execute(params![
-                    job.key,
-                    job.batch,
-                    message,
-                    job.message.action.name(),
-                    now / AGEING - raise,
-                    i64::try_from(job.bytes).unwrap_or(i64::MAX),
-                    job.attempts.max(1),
-                    now,
-                    job.message.tenant,
-                ])?;
-                let id = db.last_insert_rowid();
-                for needs in &job.needs {
-                    need.execute([id, *needs])?;
-                }
-                made.push(Submitted { id, known: false });
-            }
-            Ok(made)
-        })
+        self.take_on(jobs, now)
     }
 
     fn room(&self) -> Result<u64> {
@@ -168,68 +122,75 @@ impl Queue for SqliteQueue {
         Ok(MOST_WAITING.saturating_sub(waiting.unsigned_abs()))
     }
 
-    fn claim(
+    fn claim_some(
         &self,
         worker: &str,
         can: &Can,
         now: UnixMillis,
         lease: Duration,
-    ) -> Result<Option<Claim>> {
-        let actions = can.actions.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>();
+        most: usize,
+    ) -> Result<Vec<Claim>> {
         let find = format!(
             "SELECT id FROM jobs AS j
-             WHERE state = 'ready' AND ready_at <= ?1 AND action IN ({})
-               AND (?2 IS NULL OR batch = ?2)
-               AND tenant NOT IN (SELECT value FROM json_each(?3))
-               AND batch NOT IN (SELECT value FROM json_each(?4))
-               AND (SELECT paused FROM queue) = 0
+             WHERE state = 'ready' AND tenant = ?4 AND ready_at <= ?5 AND {}
+               AND (?3 IS NULL OR batch = ?3)
+               AND batch NOT IN (SELECT value FROM json_each(?6))
                AND NOT EXISTS (SELECT 1 FROM needs JOIN jobs AS n ON n.id = needs.needs
                                WHERE needs.job = j.id AND n.state <> 'done')
              ORDER BY rank, bytes DESC, id LIMIT 1",
-            actions.join(", ")
+            takes(can, "j")
         );
-        let list = |names: &[String]| serde_json::Value::from(names.to_vec()).to_string();
-        let (tenants, batches) = (list(&can.without_tenants), list(&can.without_batches));
+        let batches = serde_json::Value::from(can.without_batches.clone()).to_string();
+        let memory = can.memory.map(int);
         self.write(|db| {
-            let found: Option<i64> = db
-                .prepare_cached(&find)?
-                .query_row(params![now, can.batch, tenants, batches], |row| row.get(0))
-                .optional()?;
-            let Some(id) = found else { return Ok(None) };
-            let fence: i64 =
-                db.query_row("UPDATE queue SET fence = fence + 1 RETURNING fence", [], |row| {
-                    row.get(0)
-                })?;
-            db.prepare_cached(
-                "UPDATE jobs SET state = 'running', worker = ?2, fence = ?3, lease_until = ?4,
-                   attempts = attempts + 1, started_at = ?5, error_kind = NULL, error = NULL
-                 WHERE id = ?1",
-            )?
-            .execute(params![id, worker, fence, until(now, lease), now])?;
-            log(db, id, now, &format!("begun by {worker}"))?;
-            let sql = format!("SELECT {COLUMNS}, checkpoint FROM jobs WHERE id = ?1");
-            let (job, checkpoint) = db
-                .prepare_cached(&sql)?
-                .query_row([id], |found| Ok((row(found)?, found.get("checkpoint")?)))?;
-            Ok(Some(Claim { token: Token { id, fence }, job, checkpoint }))
+            if db.query_row("SELECT paused FROM queue", [], |row| row.get(0))? {
+                return Ok(Vec::new());
+            }
+            let mut claims = Vec::new();
+            'more: while claims.len() < most {
+                for tenant in shares::order(db)? {
+                    if can.without_tenants.contains(&tenant) {
+                        continue;
+                    }
+                    let values = params![memory, can.gpu, can.batch, tenant, now, batches];
+                    let mut find = db.prepare_cached(&find)?;
+                    let found: Option<i64> = find.query_row(values, |row| row.get(0)).optional()?;
+                    if let Some(id) = found {
+                        let claim = claim(db, id, worker, now, lease)?;
+                        let action = claim.job.message.action.name();
+                        shares::charge(db, id, &tenant, action, can.weight(&tenant))?;
+                        claims.push(claim);
+                        // Whoever was given least may be another now.
+                        continue 'more;
+                    }
+                }
+                break;
+            }
+            Ok(claims)
         })
     }
 
-    fn beat(&self, token: Token, now: UnixMillis, lease: Duration) -> Result<Held> {
+    fn beat_all(&self, tokens: &[Token], now: UnixMillis, lease: Duration) -> Result<Vec<Held>> {
         self.write(|db| {
-            let cancel: Option<bool> = db
-                .prepare_cached(
-                    "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND fence = ?2
-                       AND state = 'running' RETURNING cancel",
-                )?
-                .query_row(params![token.id, token.fence, until(now, lease)], |row| row.get(0))
-                .optional()?;
-            Ok(match cancel {
-                Some(true) => Held::CancelAsked,
-                Some(false) => Held::Yes,
-                None => Held::Lost,
-            })
+            let mut beat = db.prepare_cached(
+                "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND fence = ?2
+                   AND state = 'running' RETURNING cancel",
+            )?;
+            let held = tokens.iter().map(|token| {
+                let values = params![token.id, token.fence, until(now, lease)];
+                let cancel = beat.query_row(values, |row| row.get(0)).optional()?;
+                Ok(match cancel {
+                    Some(true) => Held::CancelAsked,
+                    Some(false) => Held::Yes,
+                    None => Held::Lost,
+                })
+            });
+            held.collect()
         })
+    }
+
+    fn note(&self, token: Token, text: &str, died: bool, now: UnixMillis) -> Result<Option<u32>> {
+        self.note_of(token, text, died, now)
     }
 
     fn checkpoint(&self, token: Token, data: &[u8]) -> Result<bool> {
@@ -242,83 +203,14 @@ impl Queue for SqliteQueue {
         Ok(changed == 1)
     }
 
-    fn finish(&self, token: Token, how: &Finish, cost: Cost, now: UnixMillis) -> Result<bool> {
-        self.write(|db| {
-            let held = db
-                .query_row(
-                    "SELECT attempts, attempts_most, kills, cancel FROM jobs
-                     WHERE id = ?1 AND fence = ?2 AND state = 'running'",
-                    [token.id, token.fence],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-                )
-                .optional()?;
-            let Some((attempts, most, kills, cancel)): Option<(u32, u32, u32, bool)> = held else {
-                return Ok(false);
-            };
-            let wait = || {
-                let wait = self.backoff.after(attempts, token.id.unsigned_abs());
-                until(now, wait)
-            };
-            let died = matches!(how, Finish::WorkerDied(_));
-            let kills = kills + u32::from(died);
-            let (state, ready_at) = match how {
-                Finish::Done => (JobState::Done, now),
-                Finish::Cancelled => (JobState::Cancelled, now),
-                Finish::PutBack | Finish::Failed { .. } | Finish::WorkerDied(_) if cancel => {
-                    (JobState::Cancelled, now)
-                }
-                Finish::PutBack => (JobState::Ready, now),
-                Finish::WorkerDied(_) if kills >= MOST_KILLS => (JobState::Dead, now),
-                Finish::Failed { retry: false, .. } => (JobState::Failed, now),
-                Finish::Failed { .. } | Finish::WorkerDied(_) if attempts >= most => {
-                    (JobState::Dead, now)
-                }
-                Finish::Failed { .. } | Finish::WorkerDied(_) => (JobState::Ready, wait()),
-            };
-            let (kind, error) = match how {
-                Finish::Failed { kind, message, .. } => {
-                    (Some(kind.as_str()), Some(message.as_str()))
-                }
-                Finish::WorkerDied(message) => (Some("worker"), Some(message.as_str())),
-                _ => (None, None),
-            };
-            let put_back = matches!(how, Finish::PutBack);
-            db.execute(
-                "UPDATE jobs SET state = ?2, ready_at = ?3, finished_at = ?4, kills = ?5,
-                   error_kind = ?6, error = ?7, attempts = attempts - ?8, worker = NULL,
-                   lease_until = NULL, cancel = 0,
-                   wall_ms = wall_ms + ?9, cpu_ms = cpu_ms + ?10,
-                   peak_bytes = max(peak_bytes, ?11), bytes_in = bytes_in + ?12,
-                   gpu_ms = gpu_ms + ?13, bytes_out = bytes_out + ?14
-                 WHERE id = ?1",
-                params![
-                    token.id,
-                    state.as_str(),
-                    ready_at,
-                    state.is_over().then_some(now),
-                    kills,
-                    kind,
-                    error,
-                    i64::from(put_back),
-                    int(cost.wall_ms),
-                    int(cost.cpu_ms),
-                    int(cost.peak_bytes),
-                    int(cost.bytes_in),
-                    int(cost.gpu_ms),
-                    int(cost.bytes_out),
-                ],
-            )?;
-            if cost != Cost::default() {
-                effort::keep(db, token.id, &cost, now)?;
-            }
-            let said = match error {
-                Some(error) => format!("{}: {error}", state.as_str()),
-                None if put_back => "put back".to_owned(),
-                None => state.as_str().to_owned(),
-            };
-            log(db, token.id, now, &said)?;
-            Ok(true)
-        })
+    fn finish(
+        &self,
+        token: Token,
+        how: &Finish,
+        account: &Account,
+        now: UnixMillis,
+    ) -> Result<bool> {
+        self.end(token, how, account, now)
     }
 
     fn tidy(&self, now: UnixMillis) -> Result<u64> {
@@ -396,6 +288,22 @@ impl Queue for SqliteQueue {
         })
     }
 
+    fn left(&self, can: &Can) -> Result<u64> {
+        let count = format!(
+            "SELECT count(*) FROM jobs AS j
+             WHERE state IN ('ready', 'running') AND {} AND (?3 IS NULL OR batch = ?3)
+               AND NOT EXISTS (SELECT 1 FROM needs JOIN jobs AS n ON n.id = needs.needs
+                               WHERE needs.job = j.id AND n.state = 'ready' AND NOT ({}))",
+            takes(can, "j"),
+            takes(can, "n")
+        );
+        let left: i64 = self.read(|db| {
+            let values = params![can.memory.map(int), can.gpu, can.batch];
+            db.prepare_cached(&count)?.query_row(values, |row| row.get(0))
+        })?;
+        Ok(left.unsigned_abs())
+    }
+
     fn efforts(&self, by: By, batch: Option<&str>, since: UnixMillis) -> Result<Vec<Effort>> {
         self.sum(by, batch, since)
     }
@@ -406,8 +314,10 @@ impl Queue for SqliteQueue {
 
     fn logs(&self, id: i64) -> Result<Vec<LogLine>> {
         self.read(|db| {
-            db.prepare_cached("SELECT at, text FROM logs WHERE job = ?1 ORDER BY id")?
-                .query_map([id], |row| Ok(LogLine { at: row.get(0)?, text: row.get(1)? }))?
+            db.prepare_cached("SELECT at, text, said FROM logs WHERE job = ?1 ORDER BY id")?
+                .query_map([id], |row| {
+                    Ok(LogLine { at: row.get(0)?, text: row.get(1)?, said: row.get(2)? })
+                })?
                 .collect()
         })
     }
@@ -439,7 +349,19 @@ impl Queue for SqliteQueue {
              WHERE state IN ('failed', 'dead', 'cancelled') AND {condition}",
             values.len()
         );
-        self.write(|db| Ok(db.prepare(&sql)?.execute(params_from_iter(values))? as u64))
+        let tenants = format!(
+            "SELECT DISTINCT tenant FROM jobs WHERE state IN ('failed', 'dead', 'cancelled')
+             AND {condition}"
+        );
+        self.write(|db| {
+            let named = &values[..values.len() - 1];
+            let mut tenants = db.prepare(&tenants)?;
+            let tenants = tenants.query_map(params_from_iter(named), |row| row.get(0))?;
+            for tenant in tenants.collect::<rusqlite::Result<Vec<String>>>()? {
+                shares::wake(db, &tenant)?;
+            }
+            Ok(db.prepare(&sql)?.execute(params_from_iter(&values))? as u64)
+        })
     }
 
     fn clear(&self, which: &Which) -> Result<u64> {
@@ -462,6 +384,40 @@ impl Queue for SqliteQueue {
     }
 }
 
+/// The condition that a worker can do the job in `table`; ?1 is its memory, ?2 whether it has a GPU.
+fn takes(can: &Can, table: &str) -> String {
+    let actions = can.actions.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>();
+    format!(
+        "{table}.action IN ({}) AND (?1 IS NULL OR {table}.memory <= ?1) AND (?2 OR NOT {table}.gpu)",
+        actions.join(", ")
+    )
+}
+
+/// Gives a job to `worker`.
+fn claim(
+    db: &Connection,
+    id: i64,
+    worker: &str,
+    now: UnixMillis,
+    lease: Duration,
+) -> rusqlite::Result<Claim> {
+    let fence: i64 = db
+        .prepare_cached("UPDATE queue SET fence = fence + 1 RETURNING fence")?
+        .query_row([], |row| row.get(0))?;
+    db.prepare_cached(
+        "UPDATE jobs SET state = 'running', worker = ?2, fence = ?3, lease_until = ?4,
+           attempts = attempts + 1, started_at = ?5, error_kind = NULL, error = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![id, worker, fence, until(now, lease), now])?;
+    log(db, id, now, &format!("begun by {worker}"))?;
+    let sql = format!("SELECT {COLUMNS}, checkpoint FROM jobs WHERE id = ?1");
+    let (job, checkpoint) = db
+        .prepare_cached(&sql)?
+        .query_row([id], |found| Ok((row(found)?, found.get("checkpoint")?)))?;
+    Ok(Claim { token: Token { id, fence }, job, checkpoint })
+}
+
 /// Takes a running job from a worker that is no more.
 fn take_away(db: &Connection, id: i64, now: UnixMillis, why: &str) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -473,6 +429,8 @@ fn take_away(db: &Connection, id: i64, now: UnixMillis, why: &str) -> rusqlite::
          WHERE id = ?1",
     )?
     .execute(params![id, why, now, MOST_LOSSES])?;
+    // What it took there nobody knows.
+    shares::settle(db, id, &Cost::default())?;
     log(db, id, now, why)
 }
 

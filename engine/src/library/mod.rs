@@ -19,4 +19,4 @@ pub use keep::{Collected, Found, Removed, Verified};
 pub use key::{KeyParts, StageKey};
 pub use publish::{StagedDir, StagedFile, refuse_same_file};
 pub use record::{MANIFEST, Recipe, Record, sidecar};
-pub use staging::{Staged, Staging};
+pub use staging::{Staged, Staging, sweep};

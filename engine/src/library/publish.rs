@@ -154,6 +154,8 @@ impl StagedFile {
 pub struct StagedDir {
     temp: TempDir,
     target: PathBuf,
+    /// Holds the lock that tells it from what a killed process left.
+    handle: Option<File>,
     // After `temp`, as in [`StagedFile`].
     folders: MadeFolders,
 }
@@ -173,7 +175,11 @@ impl StagedDir {
             .permissions(Permissions::from_mode(0o777))
             .tempdir_in(parent)
             .map_err(failed(target))?;
-        Ok(Self { temp, target: target.to_path_buf(), folders })
+        let handle = File::open(temp.path()).ok();
+        if let Some(handle) = &handle {
+            let _ = flock(handle, FlockOperation::NonBlockingLockExclusive);
+        }
+        Ok(Self { temp, target: target.to_path_buf(), handle, folders })
     }
 
     /// Where to write until it is published.
@@ -186,7 +192,8 @@ impl StagedDir {
     /// # Errors
     /// I/O failures; the hidden folder is removed then.
     pub fn publish(self) -> Result<()> {
-        let Self { temp, target, folders } = self;
+        let Self { temp, target, handle, folders } = self;
+        drop(handle);
         sync_tree(temp.path())?;
         if target.exists() {
             refuse_foreign(&target)?;

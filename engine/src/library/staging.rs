@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::{Builder, TempDir};
 
 /// A hidden folder in the library, removed when dropped. It is locked while it is in use, so that
@@ -76,6 +77,28 @@ pub(super) fn remove_stale(library: &Path, dry_run: bool) -> Result<usize> {
     Ok(removed)
 }
 
+/// Removes what killed processes left directly in `folder`, where outputs are staged beside their
+/// places; gives the number. What was made within the last two seconds is left: its maker may be about
+/// to lock it.
+///
+/// # Errors
+/// I/O failures; none if `folder` is not there.
+pub fn sweep(folder: &Path) -> Result<usize> {
+    const YOUNG: Duration = Duration::from_secs(2);
+    if !folder.is_dir() {
+        return Ok(0);
+    }
+    let is_old = |path: &PathBuf| {
+        let changed = path.metadata().and_then(|meta| meta.modified());
+        changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= YOUNG))
+    };
+    let mut removed = 0;
+    for path in children(folder)?.into_iter().filter(|path| is_staged(path) && is_old(path)) {
+        removed += usize::from(remove_if_left(&path, false)?);
+    }
+    Ok(removed)
+}
+
 fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(failed(folder))?;
     let real = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_symlink());
@@ -103,6 +126,25 @@ fn remove_if_left(path: &Path, dry_run: bool) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::library::StagedFile;
+
+    #[test]
+    fn sweeping_takes_what_was_left_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - Duration::from_secs(60);
+        let age = |path: &Path| File::open(path).unwrap().set_modified(old).unwrap();
+        let make = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("x"), "x").unwrap();
+            path
+        };
+        let (left, young, other) = (make(".rushes-left"), make(".rushes-new"), make("film"));
+        let used = crate::library::StagedDir::new(&dir.path().join("out")).unwrap();
+        [&*left, &*other, used.path()].iter().for_each(|path| age(path));
+        assert_eq!(sweep(dir.path()).unwrap(), 1);
+        assert!(!left.exists() && young.exists() && other.exists() && used.path().exists());
+        assert_eq!(sweep(&dir.path().join("nowhere")).unwrap(), 0);
+    }
 
     #[test]
     fn only_what_nobody_holds_is_stale() {

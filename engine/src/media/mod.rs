@@ -26,6 +26,7 @@ mod gop;
 mod gops;
 mod groups;
 mod hwaccel;
+mod hardware;
 mod info;
 mod input;
 mod libraries;
@@ -60,6 +61,7 @@ pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, 
 pub use frame::VideoFrame;
 pub use gops::{CodedMark, FilePacket, Survey, copy_packets, film_packets, sound_packets, survey};
 pub use hwaccel::HardwareDecoding;
+pub use hardware::{Coding, SessionTried, try_hardware};
 pub use info::{
     AudioInfo, Cadence, Chapter, ColourInfo, Edit, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
     StreamKind, VideoInfo,

@@ -1,6 +1,6 @@
 //! What goes in and what comes out.
 
-use super::job::{DeviceId, DeviceSpec, JobId, JobSpec, LeaseId, Millis, ModelId};
+use super::job::{DeviceId, DeviceSpec, JobId, JobSpec, LeaseId, Millis, ModelId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened, and when. Times never run backwards: an earlier one than the last is
@@ -28,6 +28,8 @@ pub enum What {
     Back(DeviceId),
     /// A device is gone for good.
     Removed(DeviceId),
+    /// A tenant's weight is so much from now on, 0 taken for 1.
+    Weight(TenantId, u32),
     /// So many bytes of a device are held by programs that are not ours.
     Foreign(DeviceId, u64),
     /// A model lies on its device.
@@ -65,7 +67,7 @@ pub enum Outcome {
     Failed,
     /// The device's memory ran out.
     OutOfMemory,
-    /// The worker died without a word.
+    /// The worker died without a word. The job is tried again, elsewhere if there is such a place.
     WorkerDied,
     /// It was stopped as asked.
     Stopped,

@@ -1,7 +1,7 @@
 //! What is done when something goes wrong: memory runs out, a worker dies, a device is lost.
 
 use super::event::{Effect, Failure, StopReason};
-use super::job::{DeviceId, JobId};
+use super::job::{DeviceId, HOST, JobId};
 use super::ledger::{Amount, Device};
 use super::state::{Job, Lease, Phase, State};
 
@@ -58,8 +58,12 @@ impl State {
 
     /// Whether a device that works and was not tried could take the job's present alternative.
     fn can_go_elsewhere(&self, job: &Job) -> bool {
-        let alternative = &job.spec.alternatives[job.floor];
-        let batch = job.batch.unwrap_or(alternative.batch_min);
+        self.can_take(job, job.floor)
+    }
+
+    fn can_take(&self, job: &Job, at: usize) -> bool {
+        let alternative = &job.spec.alternatives[at];
+        let batch = job.batch.filter(|_| at == job.floor).unwrap_or(alternative.batch_min);
         self.devices.values().any(|device| {
             device.is_usable()
                 && device.spec.place() == alternative.place
@@ -71,14 +75,31 @@ impl State {
         })
     }
 
-    pub(super) fn worker_died(&mut self, id: JobId, why: StopReason) {
+    /// A worker died or was silent: once more, elsewhere if there is another place, since it may have
+    /// been the device's fault; set aside when that happened too often.
+    pub(super) fn worker_died(&mut self, lease: &Lease, why: StopReason) {
+        let id = lease.job;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.kills += 1;
         if job.kills >= self.policy.kills {
             self.fail(id, Failure::Quarantined);
-        } else {
-            self.requeue(id, why);
+            return;
         }
+        if !job.avoid.contains(&lease.device) {
+            job.avoid.push(lease.device);
+            let Some(job) = self.jobs.get(&id) else { return };
+            if !self.has_a_place(job)
+                && let Some(job) = self.jobs.get_mut(&id)
+            {
+                job.avoid.pop();
+            }
+        }
+        self.requeue(id, why);
+    }
+
+    /// Whether a device that works and is not to be avoided could take any alternative that is left.
+    fn has_a_place(&self, job: &Job) -> bool {
+        (job.floor..job.spec.alternatives.len()).any(|at| self.can_take(job, at))
     }
 
     /// A device fails: what ran there waits again, once. Its workers still hold some of the host until
@@ -92,6 +113,7 @@ impl State {
         device.models.clear();
         let leases = std::mem::take(&mut device.leases);
         self.dirty.remove(&id);
+        self.index(id);
         self.kinds_changed();
         // It may have been the only place where a job was not to be avoided.
         for job in self.jobs.values_mut() {
@@ -150,6 +172,9 @@ impl State {
             self.working.iter().any(|kind| !working.contains(kind))
                 || self.known.iter().any(|kind| !known.contains(kind)),
         );
+        let mut gpus = self.devices.values().filter(|d| d.is_usable() && d.spec.id != HOST);
+        let speed = gpus.next().map(|device| device.spec.speed);
+        self.alike = gpus.all(|device| Some(device.spec.speed) == speed);
         self.known = known;
         self.working = working;
         if grew {

@@ -82,6 +82,8 @@ pub(super) struct Device {
     pub models: Vec<Resident>,
     /// Leases in the order in which they were granted.
     pub leases: Vec<LeaseId>,
+    /// What [`State::rooms`](super::State::rooms) says of it.
+    pub indexed: Option<u64>,
 }
 
 impl Device {
@@ -95,6 +97,7 @@ impl Device {
             here: 0,
             models: Vec::new(),
             leases: Vec::new(),
+            indexed: None,
         }
     }
 

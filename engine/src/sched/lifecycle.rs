@@ -134,6 +134,10 @@ impl State {
         if holds_host(&lease) {
             self.host_ends.insert((lease.ends, lease_id));
         }
+        if lease.device != HOST {
+            self.gpu_ends.insert((lease.ends, lease_id));
+        }
+        self.index(placement.device);
         self.charge(&lease, lease.ends - self.now, false);
         self.leases.insert(lease_id, lease);
         self.waiting.insert(lease_id);
@@ -264,6 +268,7 @@ impl State {
             self.watch.remove(&(at, id));
         }
         self.host_ends.remove(&(lease.ends, id));
+        self.gpu_ends.remove(&(lease.ends, id));
         if !lease.orphan
             && let Some(device) = self.devices.get_mut(&lease.device)
         {
@@ -277,6 +282,7 @@ impl State {
             }
             self.dirty.insert(lease.device);
         }
+        self.index(lease.device);
         if !lease.on_host.is_nothing()
             && let Some(host) = self.devices.get_mut(&HOST)
         {

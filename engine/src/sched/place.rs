@@ -5,7 +5,11 @@ use super::job::{Alternative, DeviceId, HOST, JobId, LeaseId, Millis, ModelId, P
 use super::ledger::{Amount, Device, Stay};
 use super::queue::Key;
 use super::state::{Job, Reserved, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Devices of which all are looked at for each decision. Of more that are alike only so many are: what the
+/// others could offer is hardly better, and a decision's cost does not grow with the machine.
+const MANY: usize = 64;
 
 /// A place for a job.
 #[derive(Clone, Debug)]
@@ -203,14 +207,15 @@ impl State {
         // In a whole order, so that two devices that are as good cannot take turns.
         let mut best: Option<((Millis, usize, DeviceId), Reserved)> = None;
         for (index, alternative) in job.spec.alternatives.iter().enumerate().skip(job.floor) {
-            self.each(offer, alternative.place, |device| {
-                let Some(at) = self.free_at(job, alternative, device) else { return };
+            self.each_soon(offer, alternative, |device| {
+                let Some(at) = self.free_at(job, alternative, device) else { return false };
                 let ends = at.saturating_add(device.spec.takes(alternative.estimate));
                 let device = device.spec.id;
                 let score = (ends, index, device);
                 if best.as_ref().is_none_or(|(least, _)| score < *least) {
                     best = Some((score, Reserved { job: id, alternative: index, device, at }));
                 }
+                true
             });
         }
         self.reserved = best.map(|(_, reserved)| reserved);
@@ -237,6 +242,66 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Whether, of many devices that are alike, only the likeliest need be looked at for `alternative`: not
+    /// where a model may lie on one of the others, or one of them is quicker.
+    fn are_many_alike(&self, offer: Offer<'_>, alternative: &Alternative) -> bool {
+        matches!(offer, Offer::All)
+            && alternative.place == Place::Gpu
+            && alternative.model.is_none()
+            && self.alike
+            && self.rooms.len() > MANY
+    }
+
+    /// As [`State::each`], for somebody who looks for room now: of many devices that are alike those come
+    /// first that have little more of the processors left than is asked for, and no more are looked at
+    /// once `f` has found [`MANY`] with room.
+    fn each_with_room<'s>(
+        &'s self,
+        offer: Offer<'_>,
+        alternative: &Alternative,
+        mut f: impl FnMut(&'s Device) -> bool,
+    ) {
+        if !self.are_many_alike(offer, alternative) {
+            self.each(offer, alternative.place, |device| {
+                f(device);
+            });
+            return;
+        }
+        let mut found = 0;
+        for (_, id) in self.rooms.range((u64::from(alternative.need.compute), HOST)..) {
+            let Some(device) = self.devices.get(id) else { continue };
+            found += usize::from(f(device));
+            if found >= MANY {
+                return;
+            }
+        }
+    }
+
+    /// As [`State::each`], for somebody who looks for the device that is free first: of many that are alike
+    /// those with the most left and those where somebody ends soonest. `f` tells whether one is possible.
+    fn each_soon<'s>(
+        &'s self,
+        offer: Offer<'_>,
+        alternative: &Alternative,
+        mut f: impl FnMut(&'s Device) -> bool,
+    ) {
+        if self.are_many_alike(offer, alternative) {
+            let most = self.rooms.iter().rev().map(|(_, id)| *id).take(MANY / 2);
+            let ending = self.gpu_ends.iter().take(MANY).filter_map(|(_, id)| self.leases.get(id));
+            let likely: BTreeSet<DeviceId> = most.chain(ending.map(|lease| lease.device)).collect();
+            let mut any = false;
+            for device in likely.iter().filter_map(|id| self.devices.get(id)) {
+                any |= device.is_usable() && f(device);
+            }
+            if any {
+                return;
+            }
+        }
+        self.each(offer, alternative.place, |device| {
+            f(device);
+        });
     }
 
     /// The best place for a job among those offered.
@@ -272,11 +337,11 @@ impl State {
     /// could ever take it.
     fn expected_end(&self, job: &Job, alternative: &Alternative) -> Option<Millis> {
         let mut soonest: Option<Millis> = None;
-        self.each(Offer::All, alternative.place, |device| {
-            if let Some(at) = self.free_at(job, alternative, device) {
-                let ends = at.saturating_add(device.spec.takes(alternative.estimate));
-                soonest = Some(soonest.map_or(ends, |known| known.min(ends)));
-            }
+        self.each_soon(Offer::All, alternative, |device| {
+            let Some(at) = self.free_at(job, alternative, device) else { return false };
+            let ends = at.saturating_add(device.spec.takes(alternative.estimate));
+            soonest = Some(soonest.map_or(ends, |known| known.min(ends)));
+            true
         });
         // The others that wait come before it or after it; on average half of them.
         let ahead = match alternative.place {
@@ -310,16 +375,16 @@ impl State {
         host_short: &mut bool,
     ) -> Option<Placement> {
         let mut best: Option<((Millis, usize, u64, DeviceId), Placement)> = None;
-        self.each(offer, alternative.place, |device| {
+        self.each_with_room(offer, alternative, |device| {
             if job.avoid.contains(&device.spec.id) {
-                return;
+                return false;
             }
             // The cheapest reason to pass by.
             let room = device.room();
             if u64::from(alternative.need.compute) > room.compute
                 || (!self.policy.share_devices && !device.leases.is_empty())
             {
-                return;
+                return false;
             }
             let batch = self.batch_for(job, index, device);
             let (with_model, on_host) = self.amounts(alternative, batch, Some(&device.spec));
@@ -329,23 +394,27 @@ impl State {
                 Amount { memory: with_model.memory.saturating_sub(model_bytes), ..with_model };
             let asked = if resident.is_some() { on_device } else { with_model };
             if !(Amount { memory: 0, ..asked }).fits(&room) {
-                return;
+                return false;
             }
             let at_host = !on_host.is_nothing() || device.spec.id == HOST;
             *host_short |= at_host;
             let (now, stay) = (self.now, if job.alone { 0 } else { self.policy.stay });
             let mut evict_host = Vec::new();
             if !on_host.is_nothing() {
-                let Some(host) = self.devices.get(&HOST) else { return };
+                let Some(host) = self.devices.get(&HOST) else { return false };
                 if !(Amount { memory: 0, ..on_host }).fits(&host.room()) {
-                    return;
+                    return false;
                 }
                 // Models that nobody uses must not keep out for ever who needs plain memory.
-                let Some(evict) = host.evictions(on_host.memory, None, now, stay) else { return };
+                let Some(evict) = host.evictions(on_host.memory, None, now, stay) else {
+                    return false;
+                };
                 evict_host = evict;
             }
             let keep = alternative.model.map(|model| model.id);
-            let Some(mut evict) = device.evictions(asked.memory, keep, now, stay) else { return };
+            let Some(mut evict) = device.evictions(asked.memory, keep, now, stay) else {
+                return false;
+            };
             if job.alone {
                 let idle = device
                     .models
@@ -361,7 +430,7 @@ impl State {
             let time = device.spec.takes(alternative.estimate);
             let ends = now.saturating_add(load).saturating_add(time);
             if !self.may_pass(job, device.spec.id, &asked, &on_host, ends) {
-                return;
+                return false;
             }
             // What is left should be of use: not much of one thing and nothing of the other.
             let left = (part(room.memory, asked.memory, device.memory())).abs_diff(part(
@@ -384,6 +453,7 @@ impl State {
                 };
                 best = Some((score, placement));
             }
+            true
         });
         best.map(|(_, placement)| placement)
     }

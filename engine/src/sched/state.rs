@@ -27,6 +27,11 @@ pub struct State {
     pub(super) dirty: BTreeSet<DeviceId>,
     /// Waiting jobs that were offered nothing yet.
     pub(super) fresh: BTreeSet<JobId>,
+    /// GPUs that work by what of their processors is not promised, and whether all are equally quick.
+    pub(super) rooms: BTreeSet<(u64, DeviceId)>,
+    pub(super) alike: bool,
+    /// Leases on GPUs, by the end that is expected.
+    pub(super) gpu_ends: BTreeSet<(Millis, LeaseId)>,
     /// Leases that hold some of the host, by the end that is expected.
     pub(super) host_ends: BTreeSet<(Millis, LeaseId)>,
     /// Whether somebody found no room for want of the host.
@@ -142,6 +147,9 @@ impl State {
             reserved: None,
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
+            rooms: BTreeSet::new(),
+            alike: true,
+            gpu_ends: BTreeSet::new(),
             host_ends: BTreeSet::new(),
             host_short: false,
             watch: BTreeSet::new(),
@@ -176,6 +184,9 @@ impl State {
             What::Lost(device) => self.lose(device, false),
             What::Removed(device) => self.lose(device, true),
             What::Back(device) => self.back(device),
+            What::Weight(tenant, weight) => {
+                self.policy.weights.insert(tenant, weight);
+            }
             What::Foreign(device, bytes) => self.foreign(device, bytes),
             What::Loaded(device, model) => self.loaded(device, model),
             What::LoadFailed { device, model, out_of_memory } => {
@@ -428,13 +439,31 @@ impl State {
             }
         }
         self.dirty.insert(spec.id);
+        self.index(spec.id);
         self.kinds_changed();
+    }
+
+    /// Brings [`State::rooms`] up to date with a device whose processors were promised or given back.
+    pub(super) fn index(&mut self, id: DeviceId) {
+        let Some(device) = self.devices.get_mut(&id).filter(|d| d.spec.place() == Place::Gpu)
+        else {
+            return;
+        };
+        let room = device.is_usable().then(|| device.room().compute);
+        let before = std::mem::replace(&mut device.indexed, room);
+        if before != room {
+            before.into_iter().for_each(|room| {
+                self.rooms.remove(&(room, id));
+            });
+            self.rooms.extend(room.map(|room| (room, id)));
+        }
     }
 
     fn back(&mut self, id: DeviceId) {
         if let Some(device) = self.devices.get_mut(&id) {
             device.up = true;
             self.dirty.insert(id);
+            self.index(id);
             self.kinds_changed();
         }
     }
@@ -500,7 +529,7 @@ impl State {
             Outcome::WorkerDied | Outcome::Stopped => {
                 let stalled = lease.phase == Phase::Stopping(StopReason::Stalled);
                 let why = if stalled { StopReason::Stalled } else { StopReason::WorkerDied };
-                self.worker_died(lease.job, why);
+                self.worker_died(&lease, why);
             }
         }
     }

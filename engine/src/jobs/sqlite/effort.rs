@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 pub(super) fn keep(db: &Connection, job: i64, cost: &Cost, at: UnixMillis) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO efforts (at, job, batch, tenant, action, wall_ms, cpu_ms, gpu_ms, peak_bytes,
-           bytes_in, bytes_out)
-         SELECT ?2, id, batch, tenant, action, ?3, ?4, ?5, ?6, ?7, ?8 FROM jobs WHERE id = ?1",
+           bytes_in, bytes_out, energy_mj)
+         SELECT ?2, id, batch, tenant, action, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM jobs WHERE id = ?1",
     )?
     .execute(params![
         job,
@@ -22,6 +22,7 @@ pub(super) fn keep(db: &Connection, job: i64, cost: &Cost, at: UnixMillis) -> ru
         int(cost.peak_bytes),
         int(cost.bytes_in),
         int(cost.bytes_out),
+        int(cost.energy_mj),
     ])
     .map(|_| ())
 }
@@ -39,11 +40,18 @@ impl SqliteQueue {
             By::Day => "strftime('%Y-%m-%d', at / 1000, 'unixepoch')",
             By::Action => "action",
             By::All => "''",
+            By::Stage => "stage",
+        };
+        let (from, sums) = match by {
+            By::Stage => ("stage_efforts", "0, 0, 0, 0, 0, 0"),
+            _ => (
+                "efforts",
+                "sum(cpu_ms), sum(gpu_ms), max(peak_bytes), sum(bytes_in), sum(bytes_out), sum(energy_mj)",
+            ),
         };
         let sql = format!(
-            "SELECT {name} AS name, count(*), sum(wall_ms), sum(cpu_ms), sum(gpu_ms),
-               max(peak_bytes), sum(bytes_in), sum(bytes_out)
-             FROM efforts WHERE at >= ?1 AND (?2 IS NULL OR batch = ?2)
+            "SELECT {name} AS name, count(*), sum(wall_ms), {sums}
+             FROM {from} WHERE at >= ?1 AND (?2 IS NULL OR batch = ?2)
              GROUP BY name ORDER BY name"
         );
         self.read(|db| {
@@ -60,6 +68,7 @@ impl SqliteQueue {
                             peak_bytes: number(row, 5)?,
                             bytes_in: number(row, 6)?,
                             bytes_out: number(row, 7)?,
+                            energy_mj: number(row, 8)?,
                         },
                     })
                 })?

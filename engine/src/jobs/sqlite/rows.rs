@@ -4,9 +4,9 @@ use crate::jobs::{Cost, JobRow, JobState, Which};
 use rusqlite::Row;
 use rusqlite::types::{Type, Value};
 
-pub(super) const COLUMNS: &str = "id, message, batch, state, attempts, attempts_most, kills, worker, \
+pub(super) const COLUMNS: &str = "id, message, batch, state, attempts, attempts_most, kills, losses, worker, \
     ready_at, created_at, started_at, finished_at, error_kind, error, wall_ms, cpu_ms, peak_bytes, \
-    bytes_in, gpu_ms, bytes_out";
+    bytes_in, gpu_ms, bytes_out, energy_mj, way, stages";
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     let wrong = |e: Box<dyn std::error::Error + Send + Sync>| {
@@ -14,6 +14,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     };
     let message: String = row.get("message")?;
     let state: String = row.get("state")?;
+    let text = |name: &str| row.get::<_, Option<String>>(name);
     let number = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
     Ok(JobRow {
         id: row.get("id")?,
@@ -23,6 +24,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         attempts: row.get("attempts")?,
         attempts_most: row.get("attempts_most")?,
         kills: row.get("kills")?,
+        losses: row.get("losses")?,
         worker: row.get("worker")?,
         ready_at: row.get("ready_at")?,
         created_at: row.get("created_at")?,
@@ -37,7 +39,11 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
             bytes_in: number("bytes_in")?,
             gpu_ms: number("gpu_ms")?,
             bytes_out: number("bytes_out")?,
+            energy_mj: number("energy_mj")?,
         },
+        // Only told to people: what a later version writes otherwise is left out.
+        stages: text("stages")?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default(),
+        way: text("way")?.and_then(|t| serde_json::from_str(&t).ok()),
     })
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 /// Marks a file as ours ("RUSJ").
 const APPLICATION: i32 = 0x5255_534A;
 /// What leads from each version of the tables to the next; the first makes them.
-const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The version that the last step leads to.
 const SCHEMA: i64 = STEPS.len() as i64;

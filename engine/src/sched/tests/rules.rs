@@ -352,6 +352,66 @@ fn two_workers_are_enough() {
     assert_eq!(world.ends[&JobId(1)], End::Failed(Failure::Quarantined));
 }
 
+/// It may have been the device's fault: another GPU, else the next alternative, else the same again.
+#[test]
+fn after_a_death_it_goes_elsewhere() {
+    let gpu = || Alternative::new("gpu", Place::Gpu, gpu_need(1, 1000), 100);
+    let cpu = Alternative::new("cpu", Place::Host, gpu_need(1, 1000), 100_000);
+    for (gpus, ways, wanted) in [
+        (&[10, 10][..], vec![gpu(), cpu.clone()], Some((0, true))),
+        (&[10], vec![gpu(), cpu], Some((1, true))),
+        (&[10], vec![gpu()], Some((0, false))),
+    ] {
+        let mut world = world(Policy::default(), gpus);
+        world.submit(vec![job(1, 0, ways)]);
+        let first = started(&world.log)[0];
+        world.answer(0, Outcome::WorkerDied);
+        let second = started(&world.log).get(1).copied();
+        assert_eq!(second.map(|s| (s.2, s.1 != first.1)), wanted, "{gpus:?}");
+    }
+}
+
+/// Of many devices that are alike not all are looked at for each decision: all get work all the same, and
+/// who waits has the one kept that is free first.
+#[test]
+fn many_devices_are_all_used() {
+    for one_by_one in [false, true] {
+        let mut world = world(Policy::default(), &[10; 200]);
+        let jobs: Vec<JobSpec> = (0..200).map(|id| on_gpu(id, 6, 600, 20 + id % 7)).collect();
+        if one_by_one {
+            jobs.into_iter().for_each(|job| drop(world.submit(vec![job])));
+        } else {
+            world.submit(jobs);
+        }
+        assert_eq!(started(&world.log).len(), 200);
+        // One ends sooner than the rest, and it is none of those with most left.
+        world.answer(150, Outcome::Done { peak: None });
+        world.submit(vec![on_gpu(500, 6, 600, 10), on_gpu(501, 6, 600, 30)]);
+        assert_eq!(started(&world.log).len(), 201);
+        let (job, _, at) = world.state.next_in_line().unwrap();
+        assert_eq!((started(&world.log)[200].0, job, at), (501, JobId(500), 20));
+        // What is small fits beside what runs, wherever that is.
+        world.submit(vec![on_gpu(502, 4, 400, 5)]);
+        assert_eq!(started(&world.log).len(), 202);
+        run_exactly(&mut world, 1000);
+        assert!(world.ends.len() == 203 && world.starts[&JobId(500)] == 20);
+    }
+}
+
+#[test]
+fn weights_can_be_told_later() {
+    let mut world = world(Policy::default(), &[10]);
+    world.tell(What::Weight(TenantId(1), 3));
+    let of = |tenant, from| {
+        (from..from + 100)
+            .map(move |id| JobSpec { tenant: TenantId(tenant), ..on_gpu(id, 1, 1000, 10) })
+    };
+    world.submit(of(0, 0).chain(of(1, 100)).collect());
+    run_exactly(&mut world, 790);
+    let heavy = world.starts.keys().filter(|job| job.0 >= 100).count();
+    assert!((58..=62).contains(&heavy), "{heavy} of 80");
+}
+
 #[test]
 fn the_silent_are_stopped_then_killed() {
     let policy = Policy { silence: 100, grace: 10, ..Policy::default() };
