@@ -206,7 +206,6 @@ fn spec(gpu: &Gpu, id: DeviceId) -> DeviceSpec {
 
 /// The word that gives a child its GPU, the only one that its environment shows it. Builds without CUDA
 /// know of none.
-#[allow(unexpected_cfgs, reason = "the feature comes with the verbs' --device")]
 pub fn device_word(on_gpu: bool) -> Option<&'static str> {
     cfg!(feature = "cuda").then_some(if on_gpu { "--device=cuda:0" } else { "--device=cpu" })
 }

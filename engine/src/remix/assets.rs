@@ -140,7 +140,7 @@ impl Looking<'_> {
         let rank = usize::try_from(hit.unwrap_or(1)).unwrap_or(1).max(1);
         let query = SearchQuery {
             limit: NonZeroUsize::new(rank).unwrap_or(NonZeroUsize::MIN),
-            media: media.into_iter().collect(),
+            scope: Scope { media: media.map(|id| vec![id]), ..Scope::default() },
             ..SearchQuery::of(Asked::Text(question.to_owned()))
         };
         let answer = search(self.catalogue, self.embedders, &query, self.cancel)?;
