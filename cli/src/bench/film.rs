@@ -88,6 +88,8 @@ impl Film {
             depth: 8,
             colour: FilmColour::Bt709,
             fit: None,
+            limit: None,
+            pass: None,
         }
     }
 

@@ -2,11 +2,12 @@
 //! looked up before an edit is opened, so that timelines themselves know nothing of libraries.
 
 use super::compose::Films;
-use super::snap::snap;
 use crate::control::Cancel;
 use crate::embed::Embedders;
 use crate::error::Result;
+use crate::library::catalogue::Scope;
 use crate::library::{Catalogue, Library};
+use crate::search::snap::snap;
 use crate::search::{Asked, SearchQuery, search};
 use crate::time::{Span, Timestamp};
 use crate::timeline::{Draft, Faults, LibraryAsset, Timeline};

@@ -590,7 +590,7 @@ fn styled_captions_keep_their_look_unless_the_edit_gives_one() {
     // Two looks are one too many.
     let both = Timeline::parse(&with(", styles: 'file', look: { size: 0.1 }")).unwrap();
     let error = Edit::open(both, Path::new("/"), &Limits::default(), &Cancel::new());
-    assert!(error.unwrap_err().to_string().contains("brings its own look"));
+    assert!(error.err().unwrap().to_string().contains("brings its own look"));
 }
 
 #[test]

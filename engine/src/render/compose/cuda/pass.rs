@@ -15,12 +15,13 @@ pub(super) fn up(depth: Depth) -> i32 {
     }
 }
 
-/// The number of a site in the kernels.
+/// The number of a canvas's site in the kernels. Only layers are mirrored, and their samples' places are
+/// counted from [`ChromaSite::offset`]; the canvas that they are resized to is not.
 pub(super) fn number(site: ChromaSite) -> i32 {
     match site {
-        ChromaSite::Left => 0,
+        ChromaSite::Left | ChromaSite::Right => 0,
         ChromaSite::Centre => 1,
-        ChromaSite::TopLeft => 2,
+        ChromaSite::TopLeft | ChromaSite::TopRight => 2,
     }
 }
 
