@@ -42,7 +42,9 @@ fn main() -> Result<()> {
 
     let cancel = Cancel::new();
     let began = Instant::now();
-    let embedder = Embedders::new(models, EmbedOptions { engine, threads, ..EmbedOptions::default() }).text()?;
+    let embedder =
+        Embedders::new(models, EmbedOptions { engine, threads, ..EmbedOptions::default() })
+            .text()?;
     embedder.embed_texts(&["the first run sets things up"], &cancel)?;
     let load = began.elapsed().as_secs_f64();
     let (mut wall, mut cpu) = (f64::INFINITY, f64::INFINITY);

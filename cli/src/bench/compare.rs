@@ -138,9 +138,13 @@ mod tests {
 
     #[test]
     fn better_means_better_whichever_way_it_counts() {
-        let rows = compare(&report("cpu", measure(&[1.0], true)), &report("cuda:0", measure(&[4.0], true)));
+        let rows = compare(
+            &report("cpu", measure(&[1.0], true)),
+            &report("cuda:0", measure(&[4.0], true)),
+        );
         assert_eq!((rows[0].better, rows[0].devices[1].as_str()), (4.0, "cuda:0"));
-        let rows = compare(&report("cpu", measure(&[1.0], false)), &report("cpu", measure(&[4.0], false)));
+        let rows =
+            compare(&report("cpu", measure(&[1.0], false)), &report("cpu", measure(&[4.0], false)));
         assert_eq!(rows[0].better, 0.25);
     }
 }

@@ -36,7 +36,12 @@ pub fn of_report(report: &Report) -> String {
 }
 
 fn of_suite(out: &mut String, suite: &SuiteReport) {
-    let _ = writeln!(out, "<h2>{} <span class=\"dim\">on {}</span></h2>", suite.suite.as_str(), escape(&suite.device));
+    let _ = writeln!(
+        out,
+        "<h2>{} <span class=\"dim\">on {}</span></h2>",
+        suite.suite.as_str(),
+        escape(&suite.device)
+    );
     if let Some(why) = &suite.skipped {
         let _ = writeln!(out, "<p class=\"dim\">not measured: {}</p>", escape(why));
         return;
@@ -44,7 +49,12 @@ fn of_suite(out: &mut String, suite: &SuiteReport) {
     out.push_str("<table><tr><th>what</th><th class=\"n\">median</th><th class=\"n\">spread</th><th class=\"n\">of the machine's bound</th><th>turns</th></tr>\n");
     for measure in &suite.measures {
         let bound = measure.ceiling.map_or_else(String::new, |bound| {
-            format!("{:.0} % of {} {}", measure.median() / bound * 100.0, number(bound), escape(&measure.unit))
+            format!(
+                "{:.0} % of {} {}",
+                measure.median() / bound * 100.0,
+                number(bound),
+                escape(&measure.unit)
+            )
         });
         let _ = writeln!(
             out,
@@ -59,11 +69,17 @@ fn of_suite(out: &mut String, suite: &SuiteReport) {
     out.push_str("</table>\n");
     for check in &suite.checks {
         let (class, word) = if check.holds { ("dim", "holds") } else { ("bad", "does not hold") };
-        let _ = writeln!(out, "<p class=\"{class}\">{}: {word} ({})</p>", escape(&check.name), escape(&check.seen));
+        let _ = writeln!(
+            out,
+            "<p class=\"{class}\">{}: {word} ({})</p>",
+            escape(&check.name),
+            escape(&check.seen)
+        );
     }
     let effort = &suite.effort;
     let joules = effort.joules.map_or_else(String::new, |j| format!(", {j:.0} J on the GPUs"));
-    let price = effort.price_of_hour.map_or_else(String::new, |p| format!(", {p:.4} for an hour of media"));
+    let price =
+        effort.price_of_hour.map_or_else(String::new, |p| format!(", {p:.4} for an hour of media"));
     let _ = writeln!(
         out,
         "<p class=\"dim\">In all {:.1} s, {:.1} CPU s, {} at most{joules}{price}.</p>",
@@ -120,13 +136,19 @@ pub fn machine(report: &Report) -> String {
 
 /// The median as a bar, each turn as a stroke, the bound as another colour behind.
 fn plot(measure: &Measure) -> String {
-    let most = measure.turns.iter().copied().chain(measure.ceiling).fold(f64::MIN_POSITIVE, f64::max);
+    let most =
+        measure.turns.iter().copied().chain(measure.ceiling).fold(f64::MIN_POSITIVE, f64::max);
     let at = |value: f64| (value / most * PLOT).clamp(0.0, PLOT);
     let mut out = format!("<svg width=\"{PLOT}\" height=\"16\">");
     if let Some(bound) = measure.ceiling {
-        let _ = write!(out, "<rect class=\"cap\" y=\"6\" width=\"{:.1}\" height=\"4\"/>", at(bound));
+        let _ =
+            write!(out, "<rect class=\"cap\" y=\"6\" width=\"{:.1}\" height=\"4\"/>", at(bound));
     }
-    let _ = write!(out, "<rect class=\"bar\" y=\"3\" width=\"{:.1}\" height=\"10\"/>", at(measure.median()));
+    let _ = write!(
+        out,
+        "<rect class=\"bar\" y=\"3\" width=\"{:.1}\" height=\"10\"/>",
+        at(measure.median())
+    );
     for turn in &measure.turns {
         let x = (at(*turn) - 1.0).max(0.0);
         let _ = write!(out, "<rect class=\"turn\" x=\"{x:.1}\" width=\"1\" height=\"16\"/>");

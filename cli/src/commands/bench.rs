@@ -305,7 +305,12 @@ fn show(session: &Session, done: &SuiteReport) -> anyhow::Result<()> {
     }
     for measure in &done.measures {
         let bound = measure.ceiling.map_or_else(String::new, |bound| {
-            format!("  {:.0} % of {} {}", measure.median() / bound * 100.0, page::number(bound), measure.unit)
+            format!(
+                "  {:.0} % of {} {}",
+                measure.median() / bound * 100.0,
+                page::number(bound),
+                measure.unit
+            )
         });
         text.push_str(&format!(
             "  {:<52} {:>8} {:<9} ± {:.1} %{bound}\n",

@@ -39,9 +39,9 @@ use rushes::device::{Chosen, Compute, ComputeChoice};
 use rushes::media::{HardwareDecoding, Notice};
 use rushes::pipeline::Run;
 use serde::Serialize;
-use std::sync::OnceLock;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Runs a parsed command line.
 pub fn run(cli: Cli) -> anyhow::Result<Status> {

@@ -379,7 +379,12 @@ impl Job<'_> {
         let embedders = match asked {
             true => {
                 let look = super::embed::LookArgs::default();
-                Some(super::search::models(session, args.models_dir.as_deref(), &look, &catalogue)??)
+                Some(super::search::models(
+                    session,
+                    args.models_dir.as_deref(),
+                    &look,
+                    &catalogue,
+                )??)
             }
             false => None,
         };

@@ -93,8 +93,7 @@ impl ComputeChoice {
     /// [`ErrorKind::Resource`] where it is asked for and does not work. `Auto` never fails: it falls
     /// back and says why.
     pub fn resolve(self) -> Result<Chosen> {
-        let cpu =
-            |fell_back| Chosen { compute: Compute::Cpu, name: None, fell_back };
+        let cpu = |fell_back| Chosen { compute: Compute::Cpu, name: None, fell_back };
         match self {
             Self::Only(Compute::Cpu) => Ok(cpu(None)),
             Self::Only(Compute::Cuda(number)) => match probe(number) {
@@ -112,9 +111,7 @@ impl ComputeChoice {
                 }
             },
             Self::Auto => Ok(match probe(0) {
-                Ok(name) => {
-                    Chosen { compute: Compute::Cuda(0), name: Some(name), fell_back: None }
-                }
+                Ok(name) => Chosen { compute: Compute::Cuda(0), name: Some(name), fell_back: None },
                 // The usual machine: nothing to tell.
                 Err(NoGpu::NotBuilt | NoGpu::Absent(_)) => cpu(None),
                 Err(NoGpu::Broken(why)) => cpu(Some(why)),
@@ -130,10 +127,16 @@ pub(super) enum NoGpu {
     #[cfg_attr(feature = "cuda-kernels", expect(dead_code, reason = "said by the other build"))]
     NotBuilt,
     /// No driver, or no such device.
-    #[cfg_attr(not(feature = "cuda-kernels"), expect(dead_code, reason = "said by the other build"))]
+    #[cfg_attr(
+        not(feature = "cuda-kernels"),
+        expect(dead_code, reason = "said by the other build")
+    )]
     Absent(String),
     /// There is one, and a kernel does not run on it.
-    #[cfg_attr(not(feature = "cuda-kernels"), expect(dead_code, reason = "said by the other build"))]
+    #[cfg_attr(
+        not(feature = "cuda-kernels"),
+        expect(dead_code, reason = "said by the other build")
+    )]
     Broken(String),
 }
 

@@ -46,8 +46,9 @@ pub(super) fn probe(number: u32) -> Result<String, NoGpu> {
     if !opens(&DRIVER) {
         return Err(NoGpu::Absent("no NVIDIA driver: libcuda.so.1 cannot be loaded".into()));
     }
-    let count = CudaContext::device_count()
-        .map_err(|error| NoGpu::Absent(format!("the NVIDIA driver has no device: {}", plain(error))))?;
+    let count = CudaContext::device_count().map_err(|error| {
+        NoGpu::Absent(format!("the NVIDIA driver has no device: {}", plain(error)))
+    })?;
     if i64::from(number) >= i64::from(count) {
         let message = format!("there is no GPU {number}: CUDA sees {count}");
         return Err(NoGpu::Absent(message));
@@ -70,9 +71,7 @@ fn run(number: u32) -> Result<String, DriverError> {
     let shape = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 };
     // SAFETY: the kernel takes a pointer to 32-bit numbers and their count, and touches no others.
     #[allow(unsafe_code)]
-    unsafe {
-        launch.launch(shape)
-    }?;
+    unsafe { launch.launch(shape) }?;
     let got: Vec<u32> = stream.clone_dtoh(&numbers)?;
     if got.iter().zip(&given).any(|(got, given)| *got != given + 1) {
         return Err(DriverError(cudarc::driver::sys::CUresult::CUDA_ERROR_UNKNOWN));

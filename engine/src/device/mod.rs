@@ -6,10 +6,10 @@
 //! machine without a GPU is a whole machine.
 
 mod bytes;
+mod codecs;
 mod compute;
 #[cfg(feature = "cuda-kernels")]
 pub(crate) mod cuda;
-mod codecs;
 mod host;
 mod machine;
 mod nvml;
@@ -17,8 +17,8 @@ mod simulated;
 mod visible;
 
 pub use bytes::{parse_bytes, show_bytes};
-pub use compute::{Chosen, Compute, ComputeChoice};
 pub use codecs::{CodecCache, CodecFact, Tried};
+pub use compute::{Chosen, Compute, ComputeChoice};
 pub use host::Host;
 pub use machine::{Machine, MachineOptions};
 pub use simulated::Simulated;

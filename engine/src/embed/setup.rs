@@ -322,7 +322,8 @@ impl Embedders {
         if tokens.vocabulary() > shape.vocabulary {
             return Err(super::weights::misfit(&model.tokenizer, "is of another model"));
         }
-        let net = Joint::open(&model.weights, &model.config, self.options.compute, self.options.threads)?;
+        let net =
+            Joint::open(&model.weights, &model.config, self.options.compute, self.options.threads)?;
         let id = ModelId::new(&model.name, &model.digest);
         let side = net.clone();
         let text = TextEncoder {

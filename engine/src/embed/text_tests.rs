@@ -41,11 +41,10 @@ fn embedders(engine: EmbedEngine) -> Option<Embedders> {
         return None;
     };
     let models = EmbedModels { runtime: Some(runtime), text: Some(text), ..Default::default() };
-    Some(Embedders::new(models, EmbedOptions {
-        engine,
-        threads: NonZeroUsize::new(2).unwrap(),
-        ..EmbedOptions::default()
-    }))
+    Some(Embedders::new(
+        models,
+        EmbedOptions { engine, threads: NonZeroUsize::new(2).unwrap(), ..EmbedOptions::default() },
+    ))
 }
 
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {

@@ -25,8 +25,8 @@ mod frame;
 mod gop;
 mod gops;
 mod groups;
-mod hwaccel;
 mod hardware;
+mod hwaccel;
 mod info;
 mod input;
 mod libraries;
@@ -60,8 +60,8 @@ pub use film_encode::{
 pub use film_write::{FilmFormat, FilmSound, FilmTrack, FilmWriter, SoundHeader, SoundPacket};
 pub use frame::VideoFrame;
 pub use gops::{CodedMark, FilePacket, Survey, copy_packets, film_packets, sound_packets, survey};
-pub use hwaccel::HardwareDecoding;
 pub use hardware::{Coding, SessionTried, try_hardware};
+pub use hwaccel::HardwareDecoding;
 pub use info::{
     AudioInfo, Cadence, Chapter, ColourInfo, Edit, HdrInfo, MediaInfo, Rotation, Scan, StreamInfo,
     StreamKind, VideoInfo,

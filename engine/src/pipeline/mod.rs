@@ -77,8 +77,8 @@ impl Run {
 
     /// As [`Run::open`], for a job that reports progress itself.
     fn open_quiet<'a>(&self, input: &Path) -> Result<Reading<'a>> {
-        let reading = Reading::open(input, &self.limits, &self.cancel)?
-            .hardware(self.hardware.clone());
+        let reading =
+            Reading::open(input, &self.limits, &self.cancel)?.hardware(self.hardware.clone());
         Ok(match self.threads {
             Some(threads) => reading.threads(threads),
             None => reading,

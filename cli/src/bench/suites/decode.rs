@@ -33,12 +33,7 @@ pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
     let (times, sum) =
         bench.turns.time(&bench.session.run.cancel, || read(bench, &path, FramePolicy::All))?;
     found.measures.push(rate("every frame", "frames/s", f64::from(all), &times));
-    found.measures.push(rate(
-        "every frame, times real time",
-        "x",
-        f64::from(film.seconds),
-        &times,
-    ));
+    found.measures.push(rate("every frame, times real time", "x", f64::from(film.seconds), &times));
     let wanted: u64 = (0..u64::from(all)).map(|n| n * 1000 / u64::from(RATE)).sum();
     found.check("every frame once", sum == (u64::from(all), wanted), format!("{} frames", sum.0));
 

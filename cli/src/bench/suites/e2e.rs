@@ -39,8 +39,7 @@ pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
     };
     let library = Library::at(&args.library);
     let anew = Run { force: true, ..run.clone() };
-    let (times, made) =
-        bench.turns.time(&run.cancel, || Ok(job.run(&input, &library, &anew)?))?;
+    let (times, made) = bench.turns.time(&run.cancel, || Ok(job.run(&input, &library, &anew)?))?;
     let length = f64::from(film.seconds);
     let mut found = Found { media: Some(length), ..Found::default() };
     let ran = made.result.as_ref().map(|report| report.ran.clone()).unwrap_or_default();

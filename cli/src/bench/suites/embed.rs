@@ -7,8 +7,9 @@ use rushes::embed::Embedding;
 
 /// Words to make sentences of, in which some go together and some do not.
 const WORDS: [&str; 24] = [
-    "a", "price", "rises", "over", "the", "river", "when", "rain", "falls", "on", "old", "stone", "and",
-    "people", "walk", "home", "slowly", "before", "night", "comes", "to", "their", "quiet", "town",
+    "a", "price", "rises", "over", "the", "river", "when", "rain", "falls", "on", "old", "stone",
+    "and", "people", "walk", "home", "slowly", "before", "night", "comes", "to", "their", "quiet",
+    "town",
 ];
 
 pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
@@ -64,9 +65,15 @@ pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
         let pictures: Vec<&image::RgbImage> = pictures.iter().collect();
         let (times, made) = bench.turns.time(cancel, || Ok(labeller.see(&pictures, 5, cancel)?))?;
         let count = pictures.len() as f64;
-        found.measures.push(rate("pictures, EfficientNet-lite0 on the CPU", "images/s", count, &times));
+        found.measures.push(rate(
+            "pictures, EfficientNet-lite0 on the CPU",
+            "images/s",
+            count,
+            &times,
+        ));
         let probable = made.iter().all(|seen| {
-            seen.labels.len() == 5 && seen.labels.iter().all(|l| (0.0..=1.0).contains(&l.probability))
+            seen.labels.len() == 5
+                && seen.labels.iter().all(|l| (0.0..=1.0).contains(&l.probability))
         });
         found.check("every picture has labels", probable, made.len());
     }

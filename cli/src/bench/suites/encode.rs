@@ -9,9 +9,11 @@ use std::num::NonZeroUsize;
 pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
     let film = Film { seconds: 1, ..Film::of(bench.quick) };
     let drawn: Vec<[Vec<u8>; 3]> = (0..film.frames()).map(|n| film.draw(n * 3)).collect();
-    let threads = bench.session.run.threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-    });
+    let threads = bench
+        .session
+        .run
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let mut found = Found::default();
     let repeats = if bench.quick { 1 } else { 3 };
     let sorts = [
@@ -53,11 +55,7 @@ pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
 }
 
 /// Bytes of all packets.
-fn encode(
-    encoding: &FilmEncoding,
-    drawn: &[[Vec<u8>; 3]],
-    repeats: u32,
-) -> rushes::Result<usize> {
+fn encode(encoding: &FilmEncoding, drawn: &[[Vec<u8>; 3]], repeats: u32) -> rushes::Result<usize> {
     let mut encoder = FilmEncoder::open(encoding)?;
     let mut bytes = 0;
     let mut take = |packet: rushes::media::FilmPacket| {

@@ -34,7 +34,8 @@ pub fn run(bench: &Bench<'_>) -> anyhow::Result<Found> {
         Ok(speech) => speech,
         Err(error) => return Ok(Found::nothing(error.to_string())),
     };
-    let job = Transcribe { settings: speech::settings(&args.speech, &speech), ..Transcribe::default() };
+    let job =
+        Transcribe { settings: speech::settings(&args.speech, &speech), ..Transcribe::default() };
     let run = &bench.session.run;
     let (times, made) =
         bench.turns.time(&run.cancel, || Ok(job.transcript(&narration, &speech, run)?))?;
