@@ -3,6 +3,7 @@
 use crate::control::{Cancel, Progress};
 use crate::embed::Embedders;
 use crate::error::Result;
+use crate::insight::Insight;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
@@ -60,6 +61,15 @@ impl Engine {
     /// As [`crate::search::index_library`].
     pub fn index(&self) -> Result<Indexed> {
         index_library(&self.library, &self.run.cancel)
+    }
+
+    /// What is looked for in this library's films: what comes with the engine, and the dictionaries and
+    /// rules in the library's folders `dictionaries/` and `rules/`.
+    ///
+    /// # Errors
+    /// As [`Insight::of_library`].
+    pub fn insight(&self) -> Result<Insight> {
+        Insight::of_library(self.library.folder())
     }
 
     /// Reads what `input` is made of.
@@ -130,6 +140,13 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn read_text(mut self, ocr: &Arc<Ocr>) -> Self {
         self.job.ocr = Some(ocr.clone());
+        self
+    }
+
+    /// Has what matters found in what is said and written, by `insight`, which many jobs may share.
+    #[must_use]
+    pub fn insight(mut self, insight: &Arc<Insight>) -> Self {
+        self.job.insight = Some(insight.clone());
         self
     }
 

@@ -83,6 +83,8 @@ pub enum Stage {
     Process,
     /// Reading an edit spec and laying it out.
     Timeline,
+    /// Finding what matters in what is said and shown: dictionaries, rules, clips, scores.
+    Insight,
 }
 
 impl Stage {
@@ -106,6 +108,7 @@ impl Stage {
             Self::Model => "model",
             Self::Process => "process",
             Self::Timeline => "timeline",
+            Self::Insight => "insight",
         }
     }
 }

@@ -16,13 +16,14 @@
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
 //! `limits` `control` `text`; `device` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
-//! `library` `stills`; `search` `render`; `jobs`; `pipeline`; `engine`.
+//! `library` `stills`; `search` `render` `insight`; `jobs`; `pipeline`; `engine`.
 
 pub mod control;
 pub mod device;
 pub mod embed;
 pub mod engine;
 pub mod error;
+pub mod insight;
 pub mod jobs;
 pub mod library;
 pub mod limits;

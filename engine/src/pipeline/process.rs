@@ -4,11 +4,12 @@
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::{
-    audio, features, frames, meaning, ocr, probe, report, sheet, shots, shown, transcript,
+    audio, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown, transcript,
 };
 use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
 use crate::error::Result;
+use crate::insight::Insight;
 use crate::library::{Identity, Library, Trust};
 use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
 use crate::speech::setup::Speech;
@@ -47,6 +48,9 @@ pub struct Process {
     /// What reads text in the pictures that stand for shots, which are made for it; none is read
     /// without. Many jobs may share it.
     pub ocr: Option<Arc<Ocr>>,
+    /// What is looked for in what is said and written: terms, concepts, chapters, patterns; nothing
+    /// without. Many jobs may share it.
+    pub insight: Option<Arc<Insight>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -101,6 +105,7 @@ impl Default for Process {
             transcript: None,
             embedders: None,
             ocr: None,
+            insight: None,
             trust: Trust::Stamp,
         }
     }
@@ -200,6 +205,9 @@ impl Process {
             if let Some((embedders, _)) = models.filter(|(_, models)| models.text.is_some()) {
                 stages.push(Box::new(meaning::Meaning(embedders)));
             }
+        }
+        if let Some(insight) = &self.insight {
+            stages.push(Box::new(insight::Find(insight)));
         }
         stages.push(Box::new(report::Report));
         stages

@@ -29,7 +29,15 @@ pub const TABLES: &[&str] = &[
     "shots",
     "frames",
     "frame_texts",
+    "keywords",
+    "concepts",
+    "chapters",
+    "patterns",
+    "pattern_parts",
+    "sounds",
     "clips",
+    "clip_scores",
+    "winners",
     "features",
     "embeddings",
 ];
@@ -126,12 +134,12 @@ fn plain(name: &str, value: ValueRef<'_>) -> Value {
         ValueRef::Integer(number) => json!(number),
         ValueRef::Real(number) => json!(number),
         // JSON that is stored as text stays JSON.
-        ValueRef::Text(text) if matches!(name, "parts" | "summary" | "info") => {
+        ValueRef::Text(text) if matches!(name, "parts" | "summary" | "info" | "reasons") => {
             serde_json::from_slice(text).unwrap_or(Value::Null)
         }
         ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
         ValueRef::Blob(bytes) => match name {
-            "vector" => {
+            "vector" | "windows" => {
                 let (values, _) = bytes.as_chunks::<4>();
                 json!(values.iter().map(|v| f32::from_le_bytes(*v)).collect::<Vec<_>>())
             }
@@ -143,7 +151,7 @@ fn plain(name: &str, value: ValueRef<'_>) -> Value {
 
 /// A value as a cell of CSV. A text that a spreadsheet would run as a formula gets an apostrophe
 /// in front (owasp.org, CSV injection); numbers stay numbers.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {

@@ -6,6 +6,7 @@
 //! No SQL leaves this module: rows go in and out as the structs of [`rows`].
 
 mod export;
+pub mod insight;
 mod media;
 mod place;
 pub mod read;
@@ -16,6 +17,7 @@ mod text;
 mod values;
 mod write;
 
+pub(crate) use export::cell as csv_cell;
 pub use export::{ExportFormat, TABLES};
 pub(crate) use media::now_ns;
 pub use media::{FileStamp, MediaRow, SeenPath};

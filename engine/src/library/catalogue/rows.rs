@@ -1,5 +1,6 @@
 //! What stages put into the catalogue, and what comes out of it again.
 
+use super::insight::{InsightRows, SoundRow};
 use crate::media::MediaInfo;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;
@@ -17,6 +18,10 @@ pub struct Rows {
     pub frames: Vec<FrameRow>,
     /// Text seen in frames.
     pub texts: Vec<FrameTextRow>,
+    /// What matters: terms, concepts, chapters, patterns.
+    pub insight: InsightRows,
+    /// Measurements of the sound.
+    pub sound: Option<SoundRow>,
     /// Clips that a stage proposes.
     pub clips: Vec<ClipRow>,
     /// Measured properties.
@@ -146,6 +151,10 @@ pub struct ClipRow {
     pub title: String,
     /// How much it is worth, higher is more.
     pub score: Option<f64>,
+    /// What it was made from: `sentences`, `shot`, `chapter`.
+    pub kind: Option<String>,
+    /// What is said in it.
+    pub text: Option<String>,
 }
 
 /// A measured property, e.g. `sharpness`, or `label:beach` with a probability.

@@ -13,8 +13,12 @@ use std::path::{Path, PathBuf};
 const APPLICATION: i32 = 0x5255_5348;
 
 /// What each version adds to the one before. A step that was released is never changed.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: &[&str] = &[
+        include_str!("schema.sql"),
+        include_str!("schema-2.sql"),
+        include_str!("schema-3.sql"),
+        include_str!("schema-4.sql"),
+    ];
 
 /// Where the copy of a file of `version` goes before it is changed.
 pub(super) fn backup_path(file: &Path, version: usize) -> PathBuf {

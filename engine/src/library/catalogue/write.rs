@@ -50,6 +50,10 @@ pub(super) fn write(db: &Connection, media: i64, run: i64, rows: &Rows) -> rusql
     written.shots = shots(db, media, run, &rows.shots)?;
     written.frames = frames(db, media, run, &rows.frames, &written)?;
     texts(db, media, run, &rows.texts, &written)?;
+    super::insight::write(db, media, run, &rows.insight)?;
+    if let Some(row) = &rows.sound {
+        super::insight::write_sound(db, media, run, row)?;
+    }
     written.clips = clips(db, media, run, &rows.clips)?;
     features(db, media, run, &rows.features, &written)?;
     embeddings(db, media, run, &rows.embeddings, &written)
@@ -270,11 +274,13 @@ fn texts(
 
 fn clips(db: &Connection, media: i64, run: i64, rows: &[ClipRow]) -> rusqlite::Result<Vec<i64>> {
     let mut insert =
-        db.prepare_cached("INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+        db.prepare_cached("INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     let ids = rows.iter().map(|row| {
         let ((start, start_base), (end, end_base)) =
             (columns(row.span.start), columns(row.span.end));
-        insert.insert(params![run, media, start, start_base, end, end_base, row.title, row.score])
+        insert.insert(params![
+            run, media, start, start_base, end, end_base, row.title, row.score, row.kind, row.text
+        ])
     });
     ids.collect()
 }

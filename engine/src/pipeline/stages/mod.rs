@@ -3,6 +3,7 @@
 pub(super) mod audio;
 pub(super) mod features;
 pub(super) mod frames;
+pub(super) mod insight;
 pub(super) mod meaning;
 pub(super) mod ocr;
 mod page;
