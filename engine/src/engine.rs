@@ -4,6 +4,7 @@ use crate::control::{Cancel, Progress};
 use crate::embed::Embedders;
 use crate::error::Result;
 use crate::insight::Insight;
+use crate::insight::clips::Purpose;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
@@ -70,6 +71,15 @@ impl Engine {
     /// As [`Insight::of_library`].
     pub fn insight(&self) -> Result<Insight> {
         Insight::of_library(self.library.folder())
+    }
+
+    /// What clips of this library may be wanted for: the engine's purposes, and those of the library's
+    /// `scores.toml`.
+    ///
+    /// # Errors
+    /// As [`Purpose::of_library`].
+    pub fn purposes(&self) -> Result<Arc<[Purpose]>> {
+        Ok(Purpose::of_library(self.library.folder())?.into())
     }
 
     /// Reads what `input` is made of.
@@ -147,6 +157,13 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn insight(mut self, insight: &Arc<Insight>) -> Self {
         self.job.insight = Some(insight.clone());
+        self
+    }
+
+    /// Has clips found that are worth something for `purposes`, measured and scored.
+    #[must_use]
+    pub fn clips(mut self, purposes: &Arc<[Purpose]>) -> Self {
+        self.job.clips = Some(purposes.clone());
         self
     }
 

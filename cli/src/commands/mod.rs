@@ -2,11 +2,13 @@
 
 mod audio;
 pub mod batch;
+pub mod clips;
 pub mod costs;
 pub mod devices;
 pub mod doctor;
 mod embed;
 mod frames;
+pub mod insight;
 pub mod jobs;
 pub mod library;
 mod models;
@@ -24,6 +26,7 @@ mod speech;
 mod surroundings;
 mod transcribe;
 mod why;
+pub mod winners;
 pub mod worker;
 
 use crate::args::{Cli, Command, Common};
@@ -49,6 +52,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),
         Command::Why(args) => why::run(&session, args),
+        Command::Insight(args) => insight::run(&session, args),
+        Command::Keywords(args) => insight::keywords(&session, args),
+        Command::Clips(args) => clips::run(&session, args),
+        Command::Winners(args) => winners::run(&session, args),
         Command::Search(args) => search::run(&session, args),
         Command::Library(args) => library::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),

@@ -4,6 +4,8 @@ use super::{Session, Shown, embed, ocr, speech};
 use crate::args::{SpeechArgs, side, step};
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
+use rushes::insight::Insight;
+use rushes::insight::clips::Purpose;
 use rushes::library::{Library, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
 use rushes::pipeline::{ExtractFrames, Process, Spoken, Stages, WithSpeech};
@@ -57,6 +59,10 @@ pub enum StageChoice {
     Features,
     /// What is written in pictures, for searching (not in all; needs pp-ocr-det and pp-ocr-rec)
     Ocr,
+    /// What matters in what is said and written: terms, concepts, chapters, patterns
+    Insight,
+    /// Stretches that are worth something, with their features and scores; measures the sound too
+    Clips,
     /// All but ocr
     All,
     /// What is said (with transcribe) and shown (with features) as vectors and names, for searching
@@ -118,6 +124,18 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
     } else {
         None
     };
+    let looked_for = || -> rushes::Result<_> {
+        let insight = has(StageChoice::Insight).then(|| Insight::of_library(&args.library));
+        let clips = has(StageChoice::Clips).then(|| Purpose::of_library(&args.library));
+        Ok((insight.transpose()?.map(Arc::new), clips.transpose()?.map(Arc::<[Purpose]>::from)))
+    };
+    let (insight, clips) = match looked_for() {
+        Ok(looked_for) => looked_for,
+        Err(error) => {
+            session.output.failure(&error)?;
+            return Ok(Err(Status::Ok.and_failure(&error, true)));
+        }
+    };
     Ok(Ok(Process {
         frames: ExtractFrames {
             policy: FramePolicy::Every(args.every),
@@ -136,6 +154,8 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
         transcript,
         embedders,
         ocr,
+        insight,
+        clips,
         trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
     }))

@@ -170,12 +170,12 @@ fn refuse(session: &Session, spec: &Path, faults: &Faults) -> anyhow::Result<Sta
 }
 
 /// A spec as it was read.
-enum Read {
+pub enum Read {
     Template(Template),
     Edit(Box<Timeline>),
 }
 
-fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
+pub fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
     let otio = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("otio"));
     if !otio {
@@ -448,6 +448,25 @@ pub fn concat(session: &Session, args: &ConcatArgs) -> anyhow::Result<Status> {
         .map(|film| Stretch { film: film.clone(), from: None, to: None })
         .collect();
     quick(session, &stretches, &args.way)
+}
+
+/// Renders `stretches` into `output`, copying what can be copied.
+pub fn cut_to(
+    session: &Session,
+    stretches: &[Stretch],
+    output: &Path,
+) -> anyhow::Result<RenderReport> {
+    let (limits, cancel) = (&session.run.limits, &session.run.cancel);
+    let made = render::sequence(stretches, limits, cancel)?;
+    let mut wanted = made.outputs.first().cloned();
+    if let Some(wanted) = &mut wanted {
+        wanted.copy = Some(true);
+    }
+    let edit = Edit::open(made, Path::new(""), limits, cancel)?
+        .jobs(jobs(session, None))
+        .force(session.run.force);
+    let target = Target::new(&edit.timeline().canvas, wanted.as_ref(), output)?;
+    Ok(edit.render(&target, output)?)
 }
 
 fn quick(session: &Session, stretches: &[Stretch], way: &Way) -> anyhow::Result<Status> {

@@ -5,7 +5,9 @@
 mod again;
 mod batch;
 mod damage;
+mod ghosts;
 mod hostile;
+mod insight;
 mod library;
 mod models;
 mod names;

@@ -4,12 +4,13 @@
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::{
-    audio, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown, transcript,
+    audio, clips, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown, sound, transcript,
 };
 use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
 use crate::error::Result;
 use crate::insight::Insight;
+use crate::insight::clips::Purpose;
 use crate::library::{Identity, Library, Trust};
 use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
 use crate::speech::setup::Speech;
@@ -51,6 +52,9 @@ pub struct Process {
     /// What is looked for in what is said and written: terms, concepts, chapters, patterns; nothing
     /// without. Many jobs may share it.
     pub insight: Option<Arc<Insight>>,
+    /// What clips are wanted for: the best of the film for each are kept, with their features, for
+    /// which the sound is measured too; none without.
+    pub clips: Option<Arc<[Purpose]>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -106,6 +110,7 @@ impl Default for Process {
             embedders: None,
             ocr: None,
             insight: None,
+            clips: None,
             trust: Trust::Stamp,
         }
     }
@@ -183,6 +188,9 @@ impl Process {
         if self.stages.audio {
             stages.push(Box::new(audio::Audio(&self.audio)));
         }
+        if self.clips.is_some() {
+            stages.push(Box::new(sound::Sound));
+        }
         let features = self.stages.features || self.ocr.is_some();
         if self.stages.shots || features {
             stages.push(Box::new(shots::Shots(&self.shots)));
@@ -208,6 +216,9 @@ impl Process {
         }
         if let Some(insight) = &self.insight {
             stages.push(Box::new(insight::Find(insight)));
+        }
+        if let Some(purposes) = &self.clips {
+            stages.push(Box::new(clips::Clips(purposes)));
         }
         stages.push(Box::new(report::Report));
         stages

@@ -3,6 +3,7 @@
 mod find;
 mod read;
 
+pub(crate) use find::is_question;
 pub use find::{Evidence, Part, Pattern, find};
 pub use read::Selector;
 

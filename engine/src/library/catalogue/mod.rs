@@ -15,6 +15,7 @@ mod runs;
 mod schema;
 mod text;
 mod values;
+pub mod winners;
 mod write;
 
 pub(crate) use export::cell as csv_cell;

@@ -1,6 +1,7 @@
 //! What stages put into the catalogue, and what comes out of it again.
 
 use super::insight::{InsightRows, SoundRow};
+use super::winners::ClipScoreRow;
 use crate::media::MediaInfo;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct Rows {
     pub sound: Option<SoundRow>,
     /// Clips that a stage proposes.
     pub clips: Vec<ClipRow>,
+    /// What they are worth.
+    pub clip_scores: Vec<ClipScoreRow>,
     /// Measured properties.
     pub features: Vec<FeatureRow>,
     /// Vectors.

@@ -55,6 +55,12 @@ pub(super) fn write(db: &Connection, media: i64, run: i64, rows: &Rows) -> rusql
         super::insight::write_sound(db, media, run, row)?;
     }
     written.clips = clips(db, media, run, &rows.clips)?;
+    let mut score = db.prepare_cached("INSERT INTO clip_scores VALUES (?1, ?2, ?3, ?4)")?;
+    for row in &rows.clip_scores {
+        let new = RowRef::New(usize::try_from(row.clip).unwrap_or(usize::MAX));
+        let clip = Written::id(&written.clips, new)?;
+        score.execute(params![clip, row.purpose, row.score, row.reasons])?;
+    }
     features(db, media, run, &rows.features, &written)?;
     embeddings(db, media, run, &rows.embeddings, &written)
 }

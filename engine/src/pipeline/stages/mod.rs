@@ -1,6 +1,7 @@
 //! The stages of the main job, one file each. [`super::stage`] tells how to add one.
 
 pub(super) mod audio;
+pub(super) mod clips;
 pub(super) mod features;
 pub(super) mod frames;
 pub(super) mod insight;
@@ -13,6 +14,7 @@ mod representatives;
 pub(super) mod sheet;
 pub(super) mod shots;
 pub(super) mod shown;
+pub(super) mod sound;
 pub(super) mod transcript;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
