@@ -52,7 +52,8 @@ impl Insight {
     pub fn new(dictionaries: &[Dictionary], rules: Vec<Rule>) -> Result<Self> {
         let fuzzy = Some(FuzzyRules::default());
         let chapters = ChapterRules::default();
-        let described = serde_json::to_vec(&(dictionaries, &rules, fuzzy, chapters)).unwrap_or_default();
+        let described =
+            serde_json::to_vec(&(dictionaries, &rules, fuzzy, chapters)).unwrap_or_default();
         Ok(Self {
             matcher: Matcher::new(dictionaries, fuzzy)?,
             dictionaries: dictionaries.iter().map(|d| d.name.clone()).collect(),
@@ -157,10 +158,12 @@ impl Insight {
             let within = *begin..end;
             let named = titles.of(&within, findings, &used);
             used.extend(named.first().cloned());
-            let start = if n == 0 { Timestamp::ZERO } else { findings.sentences[*begin].span.start };
+            let start =
+                if n == 0 { Timestamp::ZERO } else { findings.sentences[*begin].span.start };
             let last = findings.sentences.get(end).map(|next| next.span.start);
             let spoken = findings.sentences[end - 1].span.end;
-            let until = last.unwrap_or_else(|| heard.length.map_or(spoken, |length| length.max(spoken)));
+            let until =
+                last.unwrap_or_else(|| heard.length.map_or(spoken, |length| length.max(spoken)));
             let title = match named.first() {
                 Some(name) => capital(name),
                 None => findings.sentences[*begin].text.chars().take(60).collect(),

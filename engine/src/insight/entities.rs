@@ -45,9 +45,17 @@ impl EntityKind {
 
     /// The kind of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Url, Self::Ticker, Self::Money, Self::Percent, Self::Date, Self::Duration, Self::Number]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        [
+            Self::Url,
+            Self::Ticker,
+            Self::Money,
+            Self::Percent,
+            Self::Date,
+            Self::Duration,
+            Self::Number,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
     }
 }
 
@@ -81,8 +89,18 @@ pub struct Patterns {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const MONTH: &str = "(January|February|March|April|May|June|July|August|September|October|November|December\
                      |Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)";
@@ -187,7 +205,12 @@ impl Patterns {
     }
 
     /// What a number counts, by what stands beside it.
-    fn quantity(&self, text: &str, value: f64, at: Range<usize>) -> (Range<usize>, EntityKind, String) {
+    fn quantity(
+        &self,
+        text: &str,
+        value: f64,
+        at: Range<usize>,
+    ) -> (Range<usize>, EntityKind, String) {
         let mut at = at;
         let sign = self.before.captures(&text[..at.start]);
         let unit = self.behind.captures(&text[at.end..]);
@@ -323,7 +346,8 @@ mod tests {
 
     #[test]
     fn hostile_text_is_no_trouble() {
-        for text in ["$".repeat(1000), "1,".repeat(1000), "a.".repeat(1000), "١٢٣ %".to_owned()] {
+        for text in ["$".repeat(1000), "1,".repeat(1000), "a.".repeat(1000), "١٢٣ %".to_owned()]
+        {
             all(&text);
         }
     }

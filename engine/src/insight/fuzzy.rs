@@ -38,7 +38,9 @@ impl NearWords {
 
     /// The known word within one edit of `heard`; `None` for several, for none, and for a known one.
     pub fn find(&self, heard: &str) -> Option<&str> {
-        if heard.chars().count() + 1 < LEAST_LETTERS + 1 || heard.chars().any(|c| !c.is_alphabetic()) {
+        if heard.chars().count() + 1 < LEAST_LETTERS + 1
+            || heard.chars().any(|c| !c.is_alphabetic())
+        {
             return None;
         }
         let first = heard.chars().next();
@@ -46,7 +48,8 @@ impl NearWords {
         for key in deletions(heard).chain([heard.to_owned()]) {
             for number in self.by_deletion.get(key.as_str()).into_iter().flatten() {
                 let word = self.words.get(*number as usize).map_or("", |word| word);
-                if found == Some(word) || word.chars().next() != first || !is_one_edit(heard, word) {
+                if found == Some(word) || word.chars().next() != first || !is_one_edit(heard, word)
+                {
                     continue;
                 }
                 if found.is_some() {
@@ -95,17 +98,22 @@ mod tests {
 
     #[test]
     fn one_edit_and_no_more() {
-        for (a, b) in [("abcd", "abd"), ("abd", "abcd"), ("abcd", "axcd"), ("abcd", "bacd"), ("é", "")] {
+        for (a, b) in
+            [("abcd", "abd"), ("abd", "abcd"), ("abcd", "axcd"), ("abcd", "bacd"), ("é", "")]
+        {
             assert!(is_one_edit(a, b) && is_one_edit(b, a), "{a} {b}");
         }
-        for (a, b) in [("abcd", "abcd"), ("abcd", "badc"), ("abcd", "ab"), ("abcd", "axyd"), ("", "")] {
+        for (a, b) in
+            [("abcd", "abcd"), ("abcd", "badc"), ("abcd", "ab"), ("abcd", "axyd"), ("", "")]
+        {
             assert!(!is_one_edit(a, b) && !is_one_edit(b, a), "{a} {b}");
         }
     }
 
     #[test]
     fn a_misheard_word_is_found_if_there_is_no_doubt() {
-        let near = NearWords::new(["support", "resistance", "signal", "signals", "stop", "option2"]);
+        let near =
+            NearWords::new(["support", "resistance", "signal", "signals", "stop", "option2"]);
         assert_eq!(near.find("suport"), Some("support"));
         assert_eq!(near.find("resistence"), Some("resistance"));
         assert_eq!(near.find("resitsance"), Some("resistance"));

@@ -108,7 +108,8 @@ impl Matcher {
         let codes: BTreeSet<&str> = terms.iter().filter_map(|t| t.language.as_deref()).collect();
         let mut languages = BTreeMap::new();
         for language in codes.into_iter().chain([""]) {
-            languages.insert(language.to_owned(), Automata::new(language, &terms, fuzzy.is_some())?);
+            languages
+                .insert(language.to_owned(), Automata::new(language, &terms, fuzzy.is_some())?);
         }
         Ok(Self { terms, fuzzy, languages })
     }
@@ -155,20 +156,22 @@ impl Automata {
         };
         let mut stems = Stems::of(language);
         let (mut exact, mut stemmed) = (Vec::new(), Vec::new());
-        let own = terms.iter().enumerate().filter(|(_, term)| {
-            term.language.as_deref().is_none_or(|code| code == language)
-        });
+        let own = terms
+            .iter()
+            .enumerate()
+            .filter(|(_, term)| term.language.as_deref().is_none_or(|code| code == language));
         for (n, term) in own {
             for form in &term.forms {
                 let folded: Vec<String> =
                     split(&form.text).into_iter().map(|at| fold(&form.text[at])).collect();
                 let case = (form.matching == Matching::Case).then(|| form.text.clone());
-                let key = folded.iter().flat_map(|word| number(&mut made.words, word).to_be_bytes());
+                let key =
+                    folded.iter().flat_map(|word| number(&mut made.words, word).to_be_bytes());
                 exact.push((key.collect::<Vec<u8>>(), (n, case)));
                 if form.matching == Matching::Stem {
-                    let key = folded.iter().flat_map(|word| {
-                        number(&mut made.stems, stems.stem(word)).to_be_bytes()
-                    });
+                    let key = folded
+                        .iter()
+                        .flat_map(|word| number(&mut made.stems, stems.stem(word)).to_be_bytes());
                     stemmed.push((key.collect::<Vec<u8>>(), (n, None)));
                 }
             }
@@ -189,7 +192,8 @@ impl Automata {
         let mut stems = Stems::of(language);
         // Each sentence's edge takes a place, so that no term reaches over it.
         let places = passage.tokens.len() * 2;
-        let (mut exact, mut stemmed) = (Vec::with_capacity(places * 4), Vec::with_capacity(places * 4));
+        let (mut exact, mut stemmed) =
+            (Vec::with_capacity(places * 4), Vec::with_capacity(places * 4));
         let mut token_at = Vec::with_capacity(places);
         let mut misheard = vec![false; passage.tokens.len()];
         for (n, token) in passage.tokens.iter().enumerate() {
@@ -223,7 +227,9 @@ impl Automata {
                     continue;
                 }
                 let (from, to) = (token_at[one.start() / 4], token_at[one.end() / 4 - 1] + 1);
-                let Some((term, case)) = automaton.forms.get(one.pattern().as_usize()) else { continue };
+                let Some((term, case)) = automaton.forms.get(one.pattern().as_usize()) else {
+                    continue;
+                };
                 let tokens = from..to;
                 if case.as_ref().is_some_and(|form| passage.text_of(&tokens) != form) {
                     continue;
@@ -234,7 +240,8 @@ impl Automata {
                 }
                 let Some(span) = passage.span_of(&tokens) else { continue };
                 let weight = matcher.terms[*term].weight;
-                let (how, weight) = if wrong > 0 { (How::Fuzzy, weight / 2.0) } else { (how, weight) };
+                let (how, weight) =
+                    if wrong > 0 { (How::Fuzzy, weight / 2.0) } else { (how, weight) };
                 found.push(Found { term: *term, tokens, span, how, weight });
             }
         }
@@ -242,7 +249,13 @@ impl Automata {
 
     /// Whether a term with misheard words is believed: one beside words that were heard right, or a
     /// long word that the recogniser was not sure of.
-    fn believes(&self, matcher: &Matcher, passage: &Passage, tokens: &Range<usize>, wrong: usize) -> bool {
+    fn believes(
+        &self,
+        matcher: &Matcher,
+        passage: &Passage,
+        tokens: &Range<usize>,
+        wrong: usize,
+    ) -> bool {
         let Some(rules) = matcher.fuzzy else { return false };
         if wrong < tokens.len() {
             return wrong == 1;
@@ -287,7 +300,11 @@ fn resolve(mut all: Vec<Found>, tokens: usize) -> Vec<Found> {
     all.sort_by(|a, b| {
         let words = b.tokens.len().cmp(&a.tokens.len());
         let weight = b.weight.total_cmp(&a.weight);
-        words.then(weight).then(a.how.cmp(&b.how)).then(a.tokens.start.cmp(&b.tokens.start)).then(a.term.cmp(&b.term))
+        words
+            .then(weight)
+            .then(a.how.cmp(&b.how))
+            .then(a.tokens.start.cmp(&b.tokens.start))
+            .then(a.term.cmp(&b.term))
     });
     let mut taken = vec![false; tokens];
     all.retain(|one| {
@@ -352,14 +369,20 @@ terms = [
 
     #[test]
     fn words_stems_and_misheard_words_are_found() {
-        assert_eq!(found("My Stop-Losses, his moving averages", "en"), [
-            ("stop loss".into(), How::Inflected, "Stop-Losses".into()),
-            ("moving average".into(), How::Inflected, "moving averages".into()),
-        ]);
-        assert_eq!(found("I was stopped out at a moveing average", "en"), [
-            ("stop loss".into(), How::Exact, "stopped out".into()),
-            ("moving average".into(), How::Fuzzy, "moveing average".into()),
-        ]);
+        assert_eq!(
+            found("My Stop-Losses, his moving averages", "en"),
+            [
+                ("stop loss".into(), How::Inflected, "Stop-Losses".into()),
+                ("moving average".into(), How::Inflected, "moving averages".into()),
+            ]
+        );
+        assert_eq!(
+            found("I was stopped out at a moveing average", "en"),
+            [
+                ("stop loss".into(), How::Exact, "stopped out".into()),
+                ("moving average".into(), How::Fuzzy, "moveing average".into()),
+            ]
+        );
         // Heard with certainty, it is another word.
         assert!(found("resistence", "en").is_empty());
         let mut unsure = untimed("resistence", "en", 10);

@@ -81,8 +81,26 @@ fn attached_scale(text: &str, at: Range<usize>) -> (Range<usize>, f64) {
 }
 
 const ONES: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: [&str; 8] =
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
@@ -175,7 +193,11 @@ fn scaled(passage: &Passage, mut value: f64, mut next: usize) -> (f64, usize) {
         next += 1;
         // The next group is smaller: "two thousand five hundred".
         match spelt(passage, next).filter(|_| factor >= 1e3) {
-            Some((more, after)) if passage.text[passage.tokens[next - 1].at.end..passage.tokens[next].at.start].trim().is_empty() => {
+            Some((more, after))
+                if passage.text[passage.tokens[next - 1].at.end..passage.tokens[next].at.start]
+                    .trim()
+                    .is_empty() =>
+            {
                 value = more;
                 next = after;
             }

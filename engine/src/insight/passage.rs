@@ -213,7 +213,13 @@ mod tests {
     #[test]
     fn words_keep_their_own_times_and_share_those_of_a_piece() {
         let rows = [
-            Stored { id: 7, row: segment("", &[("A", 1000, 1100), ("stop", 1200, 1500), ("-loss.", 1500, 1900)]) },
+            Stored {
+                id: 7,
+                row: segment(
+                    "",
+                    &[("A", 1000, 1100), ("stop", 1200, 1500), ("-loss.", 1500, 1900)],
+                ),
+            },
             Stored { id: 8, row: segment("It holds", &[]) },
         ];
         let passages = Passage::said(&rows);
@@ -222,11 +228,14 @@ mod tests {
         assert_eq!(passage.text, "A stop-loss. It holds");
         let tokens: Vec<_> =
             passage.tokens.iter().map(|t| (&*t.folded, t.span, t.row, t.begins)).collect();
-        assert_eq!(tokens[..3], [
-            ("a", span(1000, 1100), 7, true),
-            ("stop", span(1200, 1500), 7, false),
-            ("loss", span(1500, 1900), 7, false)
-        ]);
+        assert_eq!(
+            tokens[..3],
+            [
+                ("a", span(1000, 1100), 7, true),
+                ("stop", span(1200, 1500), 7, false),
+                ("loss", span(1500, 1900), 7, false)
+            ]
+        );
         // "It holds" lasts 2 s: 2 of 8 letters, then from the third on.
         assert_eq!(tokens[3], ("it", span(1000, 1500), 8, true));
         assert_eq!(tokens[4], ("holds", span(1750, 3000), 8, false));
@@ -239,10 +248,16 @@ mod tests {
     fn initials_end_no_sentence() {
         let begins = |text| {
             let passage = untimed(text, "en", 10);
-            passage.tokens.iter().filter(|t| t.begins).map(|t| t.folded.to_string()).collect::<Vec<_>>()
+            passage
+                .tokens
+                .iter()
+                .filter(|t| t.begins)
+                .map(|t| t.folded.to_string())
+                .collect::<Vec<_>>()
         };
-        assert_eq!(begins("The U.S. dollar fell 1.5 points. It rose? Yes! And"), [
-            "the", "it", "yes", "and"
-        ]);
+        assert_eq!(
+            begins("The U.S. dollar fell 1.5 points. It rose? Yes! And"),
+            ["the", "it", "yes", "and"]
+        );
     }
 }

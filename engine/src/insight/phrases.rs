@@ -30,8 +30,7 @@ pub fn phrases(passages: &[Passage], stop: impl Fn(&str) -> HashSet<String>) -> 
     let mut lists: HashMap<&str, HashSet<String>> = HashMap::new();
     let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
     for (n, passage) in passages.iter().enumerate() {
-        let list =
-            lists.entry(&passage.language).or_insert_with(|| stop(&passage.language));
+        let list = lists.entry(&passage.language).or_insert_with(|| stop(&passage.language));
         runs.extend(candidates(passage, list).into_iter().map(|run| (n, run)));
     }
     // Words are counted by their stems.
@@ -57,7 +56,8 @@ pub fn phrases(passages: &[Passage], stop: impl Fn(&str) -> HashSet<String>) -> 
         let Some(span) = passage.span_of(run) else { continue };
         let phrase = found.entry(key.as_slice()).or_insert_with(|| {
             let words: Vec<&str> = passage.tokens[run.clone()].iter().map(|t| &*t.folded).collect();
-            let rake = key.iter().filter_map(|stem| counts.get(stem.as_str())).map(|(d, f)| d / f).sum();
+            let rake =
+                key.iter().filter_map(|stem| counts.get(stem.as_str())).map(|(d, f)| d / f).sum();
             Phrase { text: words.join(" "), rake, score: 0.0, places: Vec::new() }
         });
         phrase.places.push((*n, run.clone(), span));
@@ -87,8 +87,8 @@ fn candidates(passage: &Passage, stop: &HashSet<String>) -> Vec<Range<usize>> {
         if token.begins || !between.chars().all(|c| c.is_whitespace() || c == '-' || c == '\'') {
             close(&mut open, n);
         }
-        let is_word = token.folded.chars().any(char::is_alphabetic)
-            && token.folded.chars().count() > 1;
+        let is_word =
+            token.folded.chars().any(char::is_alphabetic) && token.folded.chars().count() > 1;
         if stop.contains(&*token.folded) || !is_word {
             close(&mut open, n);
         } else {
@@ -112,7 +112,8 @@ mod tests {
         solutions for all types of systems are given. These criteria and the corresponding algorithms \
         for constructing a minimal supporting set of solutions can be used in solving all the \
         considered types of systems and systems of mixed types.";
-    const STOP: &str = "of over the a and are for all these can be used in solving considered given";
+    const STOP: &str =
+        "of over the a and are for all these can be used in solving considered given";
 
     #[test]
     fn scores_are_those_of_the_paper() {
@@ -144,6 +145,9 @@ mod tests {
         let passage = untimed("The moving average. Two moving averages! A MOVING AVERAGE", "en", 1);
         let found = phrases(&[passage], super::super::stopwords::stopwords);
         assert_eq!((found[0].text.as_str(), found[0].places.len()), ("moving average", 3));
-        assert!(phrases(&[untimed("and so on, the 5", "en", 1)], super::super::stopwords::stopwords).is_empty());
+        assert!(
+            phrases(&[untimed("and so on, the 5", "en", 1)], super::super::stopwords::stopwords)
+                .is_empty()
+        );
     }
 }

@@ -120,7 +120,8 @@ pub fn lexical(
         let mut bag: Vec<(String, f32)> = bag.into_iter().collect();
         bag.sort_by(|a, b| a.0.cmp(&b.0));
         for (stem, times) in bag {
-            let idf = ((1.0 + count) / (1.0 + documents.get(&stem).copied().unwrap_or(0.0))).ln() + 1.0;
+            let idf =
+                ((1.0 + count) / (1.0 + documents.get(&stem).copied().unwrap_or(0.0))).ln() + 1.0;
             let hash = blake3::hash(stem.as_bytes());
             let [place, sign, ..] = *hash.as_bytes();
             vector[usize::from(place)] += if sign & 1 == 0 { times * idf } else { -times * idf };

@@ -39,8 +39,8 @@ const TURN: f64 = -0.74;
 const DEGREE: f64 = 0.293;
 
 const NOT: [&str; 18] = [
-    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "hardly", "don't",
-    "doesn't", "didn't", "isn't", "wasn't", "won't", "can't", "aren't",
+    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "hardly",
+    "don't", "doesn't", "didn't", "isn't", "wasn't", "won't", "can't", "aren't",
 ];
 const MORE: [&str; 9] =
     ["very", "really", "extremely", "so", "absolutely", "incredibly", "totally", "truly", "most"];
@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_bad_lexicon_names_its_line() {
-        let told = |text| Lexicon::parse(text, "en").err().map(|e| e.to_string()).unwrap_or_default();
+        let told =
+            |text| Lexicon::parse(text, "en").err().map(|e| e.to_string()).unwrap_or_default();
         assert!(told("# a\n1 good\nbad worse\n").contains("line 3"));
         assert!(told("4 good").contains("line 1") && told("nan good").contains("line 1"));
     }

@@ -57,8 +57,14 @@ pub struct Window {
 impl Window {
     fn values(self) -> [f32; FIELDS.len()] {
         [
-            self.rms, self.peak, self.loudness, self.pitch, self.periodicity, self.centroid,
-            self.flatness, self.modulation,
+            self.rms,
+            self.peak,
+            self.loudness,
+            self.pitch,
+            self.periodicity,
+            self.centroid,
+            self.flatness,
+            self.modulation,
         ]
     }
 
@@ -141,7 +147,8 @@ impl SoundMeter {
         let peak = samples.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
         let levels: Vec<f32> = samples.chunks(SHORT).map(level).collect();
         let mean = levels.iter().sum::<f32>() / levels.len().max(1) as f32;
-        let spread = levels.iter().map(|l| (l - mean).powi(2)).sum::<f32>() / levels.len().max(1) as f32;
+        let spread =
+            levels.iter().map(|l| (l - mean).powi(2)).sum::<f32>() / levels.len().max(1) as f32;
         let rms = level(&samples);
         let (mut pitch, mut periodicity, mut centroid, mut flatness) = (0.0, 0.0, 0.0, 0.0);
         if rms > SILENCE {

@@ -20,12 +20,18 @@ impl Titles {
     pub(super) fn new(findings: &Findings, terms: &[Term]) -> Self {
         let mut names: BTreeMap<String, (f64, Vec<usize>)> = BTreeMap::new();
         let sentence_at = |passage: usize, token: usize| {
-            let at = findings.sentences.partition_point(|s| (s.passage, s.tokens.end) <= (passage, token));
-            findings.sentences.get(at).filter(|s| s.passage == passage && s.tokens.contains(&token))?;
+            let at = findings
+                .sentences
+                .partition_point(|s| (s.passage, s.tokens.end) <= (passage, token));
+            findings
+                .sentences
+                .get(at)
+                .filter(|s| s.passage == passage && s.tokens.contains(&token))?;
             Some(at)
         };
         for phrase in &findings.phrases {
-            let places = phrase.places.iter().filter_map(|(p, tokens, _)| sentence_at(*p, tokens.start));
+            let places =
+                phrase.places.iter().filter_map(|(p, tokens, _)| sentence_at(*p, tokens.start));
             let entry = names.entry(phrase.text.clone()).or_insert((phrase.rake, Vec::new()));
             entry.1.extend(places);
         }
@@ -48,7 +54,12 @@ impl Titles {
     }
 
     /// The best names of the sentences `within`, none of `used` and none that says the same.
-    pub(super) fn of(&self, within: &Range<usize>, findings: &Findings, used: &[String]) -> Vec<String> {
+    pub(super) fn of(
+        &self,
+        within: &Range<usize>,
+        findings: &Findings,
+        used: &[String],
+    ) -> Vec<String> {
         let total = findings.sentences.len().max(1) as f64;
         let share = within.len() as f64 / total;
         let mut scored: Vec<(f64, &str)> = self
@@ -82,7 +93,9 @@ pub(super) fn topics(findings: &Findings, count: usize) -> Vec<String> {
     let mut scores: Vec<BTreeMap<&str, f64>> = vec![BTreeMap::new(); findings.topics.count];
     for phrase in &findings.phrases {
         for (passage, tokens, _) in &phrase.places {
-            let at = findings.sentences.partition_point(|s| (s.passage, s.tokens.end) <= (*passage, tokens.start));
+            let at = findings
+                .sentences
+                .partition_point(|s| (s.passage, s.tokens.end) <= (*passage, tokens.start));
             let own = findings.sentences.get(at).filter(|s| s.passage == *passage);
             if let (Some(_), Some(topic)) = (own, findings.topics.of.get(at)) {
                 // A phrase that all topics share names none of them.

@@ -27,7 +27,11 @@ const ROUNDS: usize = 30;
 
 /// Groups `vectors` of length 1. The same vectors always give the same groups.
 pub fn clusters(vectors: &[&[f32]]) -> Clusters {
-    let one = Clusters { of: vec![0; vectors.len()], count: usize::from(!vectors.is_empty()), silhouette: 0.0 };
+    let one = Clusters {
+        of: vec![0; vectors.len()],
+        count: usize::from(!vectors.is_empty()),
+        silhouette: 0.0,
+    };
     let most = MOST.min(vectors.len() / LEAST);
     let mut best = one;
     for count in 2..=most {

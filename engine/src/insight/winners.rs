@@ -70,7 +70,8 @@ pub fn nearest(
         let both = winner.features.iter().filter_map(|(name, value)| {
             Some(((features.get(name)? - value) / scale.get(name)?).powi(2))
         });
-        let (sum, shared) = both.fold((0.0_f64, 0.0_f64), |(sum, count), square| (sum + square, count + 1.0));
+        let (sum, shared) =
+            both.fold((0.0_f64, 0.0_f64), |(sum, count), square| (sum + square, count + 1.0));
         let alike = if shared > 0.0 { 1.0 / (1.0 + (sum / shared).sqrt()) } else { 0.0 };
         let told = !vector.is_empty() && vector.len() == winner.vector.len();
         let meaning = told.then(|| f64::from(1.0 + cosine(vector, &winner.vector)) / 2.0);
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn the_nearest_is_alike_in_features_and_meaning() {
         let winners = vec![(1, winner(100.0, &[1.0, 0.0])), (2, winner(200.0, &[0.0, 1.0]))];
-        let features = BTreeMap::from([("speech_rate".to_owned(), 150.0), ("other".to_owned(), 1.0)]);
+        let features =
+            BTreeMap::from([("speech_rate".to_owned(), 150.0), ("other".to_owned(), 1.0)]);
         let near = nearest(winners.clone(), &features, &[0.0, 1.0], 5);
         // One deviation (50) from both; the meaning of the second.
         assert_eq!((near[0].id, near[0].features, near[0].meaning), (2, 0.5, Some(1.0)));

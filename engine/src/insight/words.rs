@@ -140,13 +140,15 @@ mod tests {
 
     #[test]
     fn words_end_where_letters_do() {
-        assert_eq!(words("Stop-loss, the trader's S&P 500."), [
-            "stop", "loss", "the", "trader", "s", "p", "500"
-        ]);
+        assert_eq!(
+            words("Stop-loss, the trader's S&P 500."),
+            ["stop", "loss", "the", "trader", "s", "p", "500"]
+        );
         assert_eq!(words("don't 'quote' it’s"), ["don't", "quote", "it"]);
-        assert_eq!(words("Crème brûlée ﬁne NAÏVE Straße"), [
-            "creme", "brulee", "fine", "naive", "straße"
-        ]);
+        assert_eq!(
+            words("Crème brûlée ﬁne NAÏVE Straße"),
+            ["creme", "brulee", "fine", "naive", "straße"]
+        );
         assert_eq!(words("e\u{301}tude नमस्ते"), ["etude", "नमस्ते"]);
         assert_eq!(words("止损 stop ราคา"), ["止", "损", "stop", "ร", "า", "ค", "า"]);
         assert!(words(" ... — ''").is_empty());

@@ -4,7 +4,8 @@
 use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::{
-    audio, clips, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown, sound, transcript,
+    audio, clips, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown,
+    sound, transcript,
 };
 use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;

@@ -79,12 +79,13 @@ pub fn candidates(
         all.extend(spans.into_iter().map(|span| Candidate { kind, span }));
     };
     add(CandidateKind::Sentences, runs(&spans, bounds));
-    add(CandidateKind::Chapter, chapters.iter().filter_map(|c| within(*c, &spans, bounds)).collect());
+    add(
+        CandidateKind::Chapter,
+        chapters.iter().filter_map(|c| within(*c, &spans, bounds)).collect(),
+    );
     add(CandidateKind::Silence, between(&spans, bounds));
     add(CandidateKind::Shots, runs(shots, bounds));
-    all.sort_by(|a, b| {
-        (a.span.start, a.span.end, a.kind).cmp(&(b.span.start, b.span.end, b.kind))
-    });
+    all.sort_by(|a, b| (a.span.start, a.span.end, a.kind).cmp(&(b.span.start, b.span.end, b.kind)));
     all.dedup_by(|a, b| a.span == b.span);
     if all.len() > bounds.most {
         // Evenly over the film, so that its end is not left out.
@@ -152,7 +153,11 @@ mod tests {
         Sentence { passage: 0, tokens: 0..1, span, row: 0, text: String::new(), vector: Vec::new() }
     }
 
-    fn found(sentences: &[(i64, i64)], shots: &[Span], chapters: &[Span]) -> Vec<(CandidateKind, Span)> {
+    fn found(
+        sentences: &[(i64, i64)],
+        shots: &[Span],
+        chapters: &[Span],
+    ) -> Vec<(CandidateKind, Span)> {
         let sentences: Vec<Sentence> =
             sentences.iter().map(|(a, b)| sentence(span(*a, *b))).collect();
         let all = candidates(&sentences, shots, chapters, &Bounds::default());

@@ -65,7 +65,11 @@ pub const FEATURES: [Feature; 66] = [
     f("tone", "Hz", "centre of its spectrum"),
     f("noisiness", "share", "flatness of its spectrum: 1 for noise"),
     f("modulation", "dB", "how much the level moves within a quarter of a second"),
-    f("music_share", "share", "of its windows that are tonal, steady and without words (an estimate)"),
+    f(
+        "music_share",
+        "share",
+        "of its windows that are tonal, steady and without words (an estimate)",
+    ),
     // What matters
     f("keywords", "per 100 words", "weight of the terms that are said"),
     f("keyword_categories", "count", "categories that its terms are of"),

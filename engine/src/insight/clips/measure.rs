@@ -69,7 +69,11 @@ impl<'f> Meter<'f> {
         let mut words: Vec<Word> = said
             .clone()
             .flat_map(|(passage, p)| {
-                p.tokens.iter().enumerate().map(move |(token, t)| Word { passage, token, span: t.span })
+                p.tokens.iter().enumerate().map(move |(token, t)| Word {
+                    passage,
+                    token,
+                    span: t.span,
+                })
             })
             .collect();
         words.sort_by_key(|word| word.span.start);
@@ -132,14 +136,17 @@ impl<'f> Meter<'f> {
 
     /// The words whose middle lies in `span`.
     fn words_in(&self, span: Span) -> Vec<&Word> {
-        let from = self.words.partition_point(|w| w.span.start < span.start.minus(Timestamp::from_secs(10)));
+        let from = self
+            .words
+            .partition_point(|w| w.span.start < span.start.minus(Timestamp::from_secs(10)));
         let near = self.words[from..].iter().take_while(|w| w.span.start < span.end);
         near.filter(|w| span.contains(w.span.start.plus(w.span.duration().times(1, 2)))).collect()
     }
 
     fn sentences_in(&self, span: Span) -> Vec<(usize, &Sentence)> {
         let all = self.film.sentences.iter().enumerate();
-        all.filter(|(_, s)| span.contains(s.span.start.plus(s.span.duration().times(1, 2)))).collect()
+        all.filter(|(_, s)| span.contains(s.span.start.plus(s.span.duration().times(1, 2))))
+            .collect()
     }
 
     fn said(&self, made: &mut Measured, span: Span) {
@@ -164,7 +171,8 @@ impl<'f> Meter<'f> {
         put("articulation_rate", if spoken > 0.0 { count * 60.0 / spoken } else { f64::NAN });
         put("speech_share", (spoken / length).min(1.0));
         let gaps = words.windows(2).map(|w| w[1].span.start.minus(w[0].span.end));
-        let pauses: Vec<f64> = gaps.filter(|gap| *gap >= PAUSE).map(Timestamp::as_secs_f64).collect();
+        let pauses: Vec<f64> =
+            gaps.filter(|gap| *gap >= PAUSE).map(Timestamp::as_secs_f64).collect();
         put("pauses", pauses.len() as f64);
         put("longest_pause", pauses.iter().copied().fold(0.0, f64::max));
         put("mean_pause", if pauses.is_empty() { 0.0 } else { mean(&pauses) });
@@ -174,7 +182,8 @@ impl<'f> Meter<'f> {
         let next = passage.tokens.get(last.token + 1);
         put("ends_sentence", flag(next.is_none_or(|next| next.begins)));
         let folded: Vec<&str> = words.iter().map(|w| &*token(w).folded).collect();
-        let share = |list: &[&str]| folded.iter().filter(|w| list.contains(w)).count() as f64 / count;
+        let share =
+            |list: &[&str]| folded.iter().filter(|w| list.contains(w)).count() as f64 / count;
         put("fillers", share(&FILLERS));
         put("you", share(&YOU));
         put("i", share(&I));
@@ -188,7 +197,8 @@ impl<'f> Meter<'f> {
         put("confidence_least", sure.iter().copied().fold(1.0, f64::min));
         let sentences = self.sentences_in(span);
         let asked = sentences.iter().filter(|(_, s)| is_question(&s.text)).count() as f64;
-        let called = sentences.iter().filter(|(_, s)| s.text.trim_end().ends_with('!')).count() as f64;
+        let called =
+            sentences.iter().filter(|(_, s)| s.text.trim_end().ends_with('!')).count() as f64;
         let many = sentences.len() as f64;
         put("sentences", many);
         put("sentence_words", if many > 0.0 { count / many } else { f64::NAN });
@@ -208,7 +218,8 @@ impl<'f> Meter<'f> {
         for run in words.chunk_by(|a, b| a.passage == b.passage && a.token + 1 == b.token) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             let passage = &self.film.passages[first.passage];
-            let next = passage.tokens.get(last.token + 1).map_or(passage.text.len(), |t| t.at.start);
+            let next =
+                passage.tokens.get(last.token + 1).map_or(passage.text.len(), |t| t.at.start);
             let piece = passage.text.get(token(first).at.start..next).unwrap_or("").trim_end();
             if !text.is_empty() {
                 text.push(' ');
@@ -235,7 +246,8 @@ impl<'f> Meter<'f> {
             values.insert(name.to_owned(), value);
         };
         let count = windows.len() as f64;
-        let share = |is: &dyn Fn(&Window) -> bool| windows.iter().filter(|w| is(w)).count() as f64 / count;
+        let share =
+            |is: &dyn Fn(&Window) -> bool| windows.iter().filter(|w| is(w)).count() as f64 / count;
         put("silence_share", share(&|w| w.loudness < QUIET));
         let loudness = mean_loudness(windows);
         let level = level(windows);
@@ -275,7 +287,8 @@ impl<'f> Meter<'f> {
         let first = (span.start.as_millis() + step / 2) / step;
         let spoken = |n: usize| {
             let n = i64::try_from(n).unwrap_or(0) + first;
-            let (from, to) = (Timestamp::from_millis(n * step), Timestamp::from_millis((n + 1) * step));
+            let (from, to) =
+                (Timestamp::from_millis(n * step), Timestamp::from_millis((n + 1) * step));
             let at = self.words.partition_point(|w| w.span.start < to);
             self.words[at.saturating_sub(20)..at].iter().any(|w| w.span.end > from)
         };
@@ -318,7 +331,8 @@ impl<'f> Meter<'f> {
         put("calls_to_action", of(&|rule, _| rule == "call-to-action"));
         put("answers", of(&|_, kind| kind == "answer"));
         let repeated = insight.patterns.iter().filter(|row| row.kind == "repeat");
-        let times = repeated.flat_map(|row| &row.parts).filter(|part| span.contains(part.span.start));
+        let times =
+            repeated.flat_map(|row| &row.parts).filter(|part| span.contains(part.span.start));
         put("repeated_claims", times.count() as f64);
     }
 
@@ -362,13 +376,16 @@ impl<'f> Meter<'f> {
             put("longest_shot", shots.iter().map(|(time, _)| *time).fold(0.0, f64::max));
         }
         for name in ["motion", "brightness", "contrast", "colourfulness", "sharpness"] {
-            let known = shots.iter().filter_map(|(time, shot)| Some((time, shot.values.get(name)?)));
-            let (sum, time) = known.fold((0.0, 0.0), |(sum, all), (time, value)| (sum + time * value, all + time));
+            let known =
+                shots.iter().filter_map(|(time, shot)| Some((time, shot.values.get(name)?)));
+            let (sum, time) = known
+                .fold((0.0, 0.0), |(sum, all), (time, value)| (sum + time * value, all + time));
             if time > 0.0 {
                 put(name, sum / time);
             }
         }
-        let lines: Vec<_> = self.film.lines.iter().filter(|line| overlap(line.span, span)).collect();
+        let lines: Vec<_> =
+            self.film.lines.iter().filter(|line| overlap(line.span, span)).collect();
         let different: BTreeSet<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         put("text_lines", different.len() as f64);
         let letters: usize = different.iter().map(|text| text.chars().count()).sum();

@@ -102,14 +102,20 @@ fn film() -> FilmData {
         ShotLook {
             span: span(0, 12_500),
             values: look(&[
-                ("motion", 0.1), ("brightness", 0.2), ("contrast", 0.3), ("colourfulness", 10.0),
+                ("motion", 0.1),
+                ("brightness", 0.2),
+                ("contrast", 0.3),
+                ("colourfulness", 10.0),
                 ("sharpness", 100.0),
             ]),
         },
         ShotLook {
             span: span(12_500, 20_000),
             values: look(&[
-                ("motion", 0.5), ("brightness", 0.6), ("contrast", 0.7), ("colourfulness", 50.0),
+                ("motion", 0.5),
+                ("brightness", 0.6),
+                ("contrast", 0.7),
+                ("colourfulness", 50.0),
                 ("sharpness", 500.0),
             ]),
         },
@@ -122,8 +128,14 @@ fn film() -> FilmData {
     let mut sound = vec![Window { loudness: -33.0, ..PLAIN }; 40];
     sound.extend([Window { pitch: 100.0, periodicity: 0.9, ..PLAIN }; 20]);
     let music = Window {
-        rms: -23.0, loudness: -26.0, pitch: 200.0, periodicity: 0.9, flatness: 0.1, modulation: 2.0,
-        centroid: 3000.0, peak: -5.0,
+        rms: -23.0,
+        loudness: -26.0,
+        pitch: 200.0,
+        periodicity: 0.9,
+        flatness: 0.1,
+        modulation: 2.0,
+        centroid: 3000.0,
+        peak: -5.0,
     };
     sound.extend([music; 18]);
     sound.extend([Window { rms: -100.0, loudness: -100.0, peak: -100.0, ..PLAIN }; 2]);
@@ -143,14 +155,13 @@ fn every_feature_has_the_value_that_is_known() {
     let db = |power: f64| 10.0 * power.log10();
     // Powers of 20 windows at -23 and 18 at -26 LUFS.
     let loudness = db((20.0 * 10_f64.powf(-2.3) + 18.0 * 10_f64.powf(-2.6)) / 38.0);
-    let whole = db(
-        (40.0 * 10_f64.powf(-3.3) + 20.0 * 10_f64.powf(-2.3) + 18.0 * 10_f64.powf(-2.6)) / 78.0,
-    );
+    let whole =
+        db((40.0 * 10_f64.powf(-3.3) + 20.0 * 10_f64.powf(-2.3) + 18.0 * 10_f64.powf(-2.6)) / 78.0);
     let level = db((20.0 * 10_f64.powf(-2.0) + 18.0 * 10_f64.powf(-2.3)) / 40.0);
     // love 2; hate -2 and bad -1.5, without degree or negation.
     let press = |sum: f64| sum / (sum * sum + 15.0).sqrt();
-    let third = (0.0_f64, 1.6, 0.8);
-    let length = (third.1 * third.1 + third.2 * third.2_f64).sqrt();
+    let third = (0.0_f64, 1.6_f64, 0.8_f64);
+    let length = (third.1 * third.1 + third.2 * third.2).sqrt();
     let own = [0.0, third.1 / length, third.2 / length];
     let all = (1.0_f64 + 1.6 * 1.6 + 0.8 * 0.8).sqrt();
     let known = [

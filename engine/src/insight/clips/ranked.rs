@@ -73,7 +73,8 @@ pub fn ranked(catalogue: &Catalogue, media: &[i64], purpose: &str) -> Result<Vec
 /// The clips as a table: a row each, with every feature and score as a column. `score:NAME` is what
 /// it is worth for a purpose.
 pub fn table(clips: &[RankedClip]) -> Table {
-    let text = |of: &dyn Fn(&RankedClip) -> Option<String>| Column::Text(clips.iter().map(of).collect());
+    let text =
+        |of: &dyn Fn(&RankedClip) -> Option<String>| Column::Text(clips.iter().map(of).collect());
     let number =
         |of: &dyn Fn(&RankedClip) -> Option<f64>| Column::Number(clips.iter().map(of).collect());
     let mut table = Table::new();

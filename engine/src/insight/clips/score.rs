@@ -240,9 +240,10 @@ parts = [
         let scored = purpose.score(&values);
         // 3/4 × 0.5 + 1/4 × 0.5; nobody knows how loud it is.
         assert_eq!(scored.score, 50.0);
-        assert_eq!(scored.reasons[0], Reason {
-            feature: "speech_rate".into(), value: 150.0, worth: 0.5, share: 0.75
-        });
+        assert_eq!(
+            scored.reasons[0],
+            Reason { feature: "speech_rate".into(), value: 150.0, worth: 0.5, share: 0.75 }
+        );
         let sum: f64 = scored.reasons.iter().map(|r| r.worth * r.share * 100.0).sum();
         assert!((sum - scored.score).abs() < 1e-9);
         assert_eq!(purpose.score(&BTreeMap::new()), Scored { score: 0.0, reasons: vec![] });

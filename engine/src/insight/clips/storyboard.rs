@@ -1,8 +1,8 @@
 //! What a row of clips is worth as a film: hook, pace, clarity, variety, length, captions.
 
+use super::super::sentences::cosine;
 use super::measure::Measured;
 use super::score::{Curve, Purpose};
-use super::super::sentences::cosine;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -67,8 +67,8 @@ fn values<'p>(panels: &'p [Panel], name: &'p str) -> impl Iterator<Item = (f64, 
 
 /// The mean of a feature, by length.
 fn mean(panels: &[Panel], name: &str) -> Option<f64> {
-    let (sum, time) =
-        values(panels, name).fold((0.0, 0.0), |(sum, all), (value, time)| (sum + value * time, all + time));
+    let (sum, time) = values(panels, name)
+        .fold((0.0, 0.0), |(sum, all), (value, time)| (sum + value * time, all + time));
     (time > 0.0).then(|| sum / time)
 }
 
@@ -88,7 +88,12 @@ fn opening(panels: &[Panel], hook: &Purpose) -> Judged {
     let mut missing: Vec<_> = scored.reasons.iter().filter(|r| r.worth < 0.5).collect();
     missing.sort_by(|a, b| ((1.0 - b.worth) * b.share).total_cmp(&((1.0 - a.worth) * a.share)));
     why.extend(missing.iter().take(2).map(|r| {
-        format!("its {} of {} costs {:.0} points", r.feature, shown(r.value), (1.0 - r.worth) * r.share * 100.0)
+        format!(
+            "its {} of {} costs {:.0} points",
+            r.feature,
+            shown(r.value),
+            (1.0 - r.worth) * r.share * 100.0
+        )
     }));
     Judged { name: "hook", score: Some(scored.score), why }
 }
@@ -149,7 +154,8 @@ fn variety(panels: &[Panel]) -> Judged {
         let all: Vec<f64> = values(panels, name).map(|(value, _)| value).collect();
         if all.len() > 1 {
             let mean = all.iter().sum::<f64>() / all.len() as f64;
-            let spread = (all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
+            let spread =
+                (all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
             let reach = if name == "brightness" { 0.12 } else { 0.03 };
             let worth = Curve::Ramp { from: 0.0, to: reach }.worth(spread);
             parts.push((worth, format!("{name} differs by {spread:.2}")));
@@ -183,7 +189,8 @@ fn captions(panels: &[Panel]) -> Judged {
 
 fn averaged(name: &'static str, parts: Vec<(f64, String)>) -> Judged {
     let count = parts.len() as f64;
-    let score = (count > 0.0).then(|| 100.0 * parts.iter().map(|(worth, _)| worth).sum::<f64>() / count);
+    let score =
+        (count > 0.0).then(|| 100.0 * parts.iter().map(|(worth, _)| worth).sum::<f64>() / count);
     let why = parts.into_iter().map(|(worth, why)| format!("{why} ({:.0})", worth * 100.0));
     Judged { name, score, why: why.collect() }
 }
@@ -213,11 +220,22 @@ mod tests {
 
     #[test]
     fn each_score_is_known() {
-        let good = [("duration", 20.0), ("speech_rate", 155.0), ("longest_pause", 0.5), ("shots", 6.0),
-            ("confidence", 0.95), ("fillers", 0.0), ("starts_sentence", 1.0), ("ends_sentence", 1.0),
-            ("text_letters", 5.0)];
-        let panels =
-            [panel(&good, &[1.0, 0.0], "a"), panel(&good, &[0.0, 1.0], "b"), panel(&good, &[1.0, 0.0], "c")];
+        let good = [
+            ("duration", 20.0),
+            ("speech_rate", 155.0),
+            ("longest_pause", 0.5),
+            ("shots", 6.0),
+            ("confidence", 0.95),
+            ("fillers", 0.0),
+            ("starts_sentence", 1.0),
+            ("ends_sentence", 1.0),
+            ("text_letters", 5.0),
+        ];
+        let panels = [
+            panel(&good, &[1.0, 0.0], "a"),
+            panel(&good, &[0.0, 1.0], "b"),
+            panel(&good, &[1.0, 0.0], "c"),
+        ];
         // 60 s; 2 + 15 cuts in a minute of 18; all else as well as can be.
         assert!((score(&panels, "pace") - 100.0 * (17.0 / 18.0 + 2.0) / 3.0).abs() < 1e-9);
         for name in ["clarity", "variety", "length", "captions"] {
@@ -230,7 +248,10 @@ mod tests {
         let same = [panels[0].clone(), panels[0].clone()];
         assert_eq!(score(&same, "variety"), 0.0);
         assert!((score(&same, "length") - 100.0 * (1.0 - 20.0 / 45.0)).abs() < 1e-9);
-        assert_eq!(score(&panels, "hook"), Purpose::bundled().unwrap()[1].score(&panels[0].measured.values).score);
+        assert_eq!(
+            score(&panels, "hook"),
+            Purpose::bundled().unwrap()[1].score(&panels[0].measured.values).score
+        );
     }
 
     #[test]

@@ -25,11 +25,19 @@ mod tests {
     #[test]
     fn they_are_sound_and_as_large_as_they_are_said_to_be() {
         let all = bundled().unwrap();
-        assert_eq!(all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["trading", "advertising"]);
+        assert_eq!(
+            all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(),
+            ["trading", "advertising"]
+        );
         assert!(all[0].terms.len() >= 200, "{}", all[0].terms.len());
         let categories: BTreeSet<&str> = all[0].terms.iter().map(|t| t.category.as_str()).collect();
         let wanted = [
-            "chart-patterns", "indicators", "instruments", "order-types", "psychology", "risk",
+            "chart-patterns",
+            "indicators",
+            "instruments",
+            "order-types",
+            "psychology",
+            "risk",
             "timeframes",
         ];
         for category in wanted {

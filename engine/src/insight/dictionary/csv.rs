@@ -39,7 +39,8 @@ impl Dictionary {
                 continue;
             }
             if record.len() != head.len() {
-                let what = format!("{} fields where there are {} columns", record.len(), head.len());
+                let what =
+                    format!("{} fields where there are {} columns", record.len(), head.len());
                 return Err(wrong(line, what));
             }
             let field = |name: &str| {
@@ -61,7 +62,10 @@ impl Dictionary {
                 Some("exact") => Matching::Exact,
                 Some("case") => Matching::Case,
                 Some(other) => {
-                    return Err(wrong(line, format!("match is `{other}`, not stem, exact or case")));
+                    return Err(wrong(
+                        line,
+                        format!("match is `{other}`, not stem, exact or case"),
+                    ));
                 }
             };
             raws.push(Raw {
@@ -158,7 +162,10 @@ mod tests {
         ];
         for (text, line, what) in cases {
             let told = Dictionary::from_csv("mine", text).unwrap_err().to_string();
-            assert!(told.contains(&format!("line {line}:")) && told.contains(what), "{told}\n{text}");
+            assert!(
+                told.contains(&format!("line {line}:")) && told.contains(what),
+                "{told}\n{text}"
+            );
         }
     }
 }

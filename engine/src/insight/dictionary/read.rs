@@ -96,7 +96,10 @@ pub(super) fn build(name: &str, raws: Vec<Raw>) -> Result<Dictionary> {
     for raw in raws {
         let line = raw.line;
         if !(raw.weight > 0.0 && raw.weight <= 100.0) {
-            let what = format!("the weight of `{}` is {}, not above 0 and up to 100", raw.term, raw.weight);
+            let what = format!(
+                "the weight of `{}` is {}, not above 0 and up to 100",
+                raw.term, raw.weight
+            );
             return Err(wrong(line, what));
         }
         if raw.category.trim().is_empty() {
@@ -106,19 +109,24 @@ pub(super) fn build(name: &str, raws: Vec<Raw>) -> Result<Dictionary> {
             None | Some("" | "*") => None,
             Some(code) if is_code(code) => Some(code.to_owned()),
             Some(code) => {
-                return Err(wrong(line, format!("`{code}` is no language: two letters such as en, or *")));
+                return Err(wrong(
+                    line,
+                    format!("`{code}` is no language: two letters such as en, or *"),
+                ));
             }
         };
         let mut forms = Vec::new();
         let usual = raw.matching;
         let named = std::iter::once((raw.term.clone(), usual));
         let variants = raw.variants.into_iter().map(|variant| (variant, usual));
-        let inflections = raw.inflections.into_iter().map(|form| (form, usual.max(Matching::Exact)));
+        let inflections =
+            raw.inflections.into_iter().map(|form| (form, usual.max(Matching::Exact)));
         for (form, matching) in named.chain(variants).chain(inflections) {
             let form = form.trim().to_owned();
             let words = split(&form);
             if words.is_empty() || words.len() > MAX_WORDS {
-                let what = format!("`{form}` has {} words; 1 to {MAX_WORDS} can be found", words.len());
+                let what =
+                    format!("`{form}` has {} words; 1 to {MAX_WORDS} can be found", words.len());
                 return Err(wrong(line, what));
             }
             // Abbreviations have no inflections that a stemmer knows.
@@ -128,7 +136,11 @@ pub(super) fn build(name: &str, raws: Vec<Raw>) -> Result<Dictionary> {
             };
             let spelt = match matching {
                 Matching::Case => form.clone(),
-                _ => words.iter().map(|at| super::super::words::fold(&form[at.clone()])).collect::<Vec<_>>().join(" "),
+                _ => words
+                    .iter()
+                    .map(|at| super::super::words::fold(&form[at.clone()]))
+                    .collect::<Vec<_>>()
+                    .join(" "),
             };
             if let Some(before) = seen.insert((language.clone(), spelt), line) {
                 let what = match before == line {
@@ -142,7 +154,11 @@ pub(super) fn build(name: &str, raws: Vec<Raw>) -> Result<Dictionary> {
         count += forms.len();
         if count > MAX_FORMS {
             let error = wrong(line, format!("more than {MAX_FORMS} forms"));
-            return Err(crate::error::Error::new(ErrorKind::Limit, error.stage(), error.message().to_owned()));
+            return Err(crate::error::Error::new(
+                ErrorKind::Limit,
+                error.stage(),
+                error.message().to_owned(),
+            ));
         }
         terms.push(Term {
             term: raw.term.trim().to_owned(),
@@ -186,11 +202,14 @@ terms = [
         let stop = &made.terms[0];
         assert_eq!((stop.weight, stop.line, stop.language.as_deref()), (2.0, 7, Some("en")));
         let forms: Vec<_> = stop.forms.iter().map(|f| (f.text.as_str(), f.matching)).collect();
-        assert_eq!(forms, [
-            ("stop loss", Matching::Stem),
-            ("protective stop", Matching::Stem),
-            ("stopped out", Matching::Exact)
-        ]);
+        assert_eq!(
+            forms,
+            [
+                ("stop loss", Matching::Stem),
+                ("protective stop", Matching::Stem),
+                ("stopped out", Matching::Exact)
+            ]
+        );
         assert_eq!((made.terms[1].weight, &made.terms[1].language), (0.5, &None));
         assert_eq!(made.terms[1].forms[0].matching, Matching::Case);
     }
@@ -203,7 +222,12 @@ terms = [
             (GOOD.replace("weight = 2", "wieght = 2"), 5, "wieght"),
             (GOOD.replace("protective stop", " - "), 7, "0 words"),
             (GOOD.replace("protective stop", "Stop-Loss"), 7, "stands twice"),
-            (GOOD.replace("\"DAX\"", "\"protective stop\"").replace("\"*\", match = \"case\"", "\"en\""), 8, "line 7 already"),
+            (
+                GOOD.replace("\"DAX\"", "\"protective stop\"")
+                    .replace("\"*\", match = \"case\"", "\"en\""),
+                8,
+                "line 7 already",
+            ),
             (GOOD.replace("\"*\"", "\"English\""), 8, "no language"),
             (GOOD.replace("\"case\"", "\"near\""), 8, "near"),
             (GOOD.replace("name = \"test\"", "name = \"\""), 1, "name"),
@@ -214,7 +238,10 @@ terms = [
             let error = Dictionary::from_toml(&text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Input, "{error}");
             let told = error.to_string();
-            assert!(told.contains(&format!("line {line}:")) && told.contains(what), "{told}\n{text}");
+            assert!(
+                told.contains(&format!("line {line}:")) && told.contains(what),
+                "{told}\n{text}"
+            );
         }
     }
 }

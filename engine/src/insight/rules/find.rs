@@ -1,8 +1,8 @@
 //! Patterns found by rules.
 
+use super::super::dictionary::Term;
 use super::super::entities::Entity;
 use super::super::matcher::Found;
-use super::super::dictionary::Term;
 use super::super::passage::Passage;
 use super::super::sentences::{Sentence, cosine};
 use super::super::words::Stems;
@@ -78,9 +78,10 @@ pub fn find(
             RuleKind::Together { of, within } => {
                 together(&of.iter().map(|step| parts(step, evidence)).collect::<Vec<_>>(), *within)
             }
-            RuleKind::Sequence { steps, within } => {
-                sequence(&steps.iter().map(|step| parts(step, evidence)).collect::<Vec<_>>(), *within)
-            }
+            RuleKind::Sequence { steps, within } => sequence(
+                &steps.iter().map(|step| parts(step, evidence)).collect::<Vec<_>>(),
+                *within,
+            ),
             RuleKind::Repeat { likeness, least, apart } => {
                 repeats(evidence.sentences, *likeness, *least, *apart)
             }
@@ -127,7 +128,8 @@ fn parts(step: &[Selector], evidence: Evidence<'_>) -> Vec<Part> {
             match selector {
                 Selector::Term(name) => {
                     let own = evidence.keywords.get(n).into_iter().flatten();
-                    let own = own.filter(|f| evidence.terms[f.term].term.eq_ignore_ascii_case(name));
+                    let own =
+                        own.filter(|f| evidence.terms[f.term].term.eq_ignore_ascii_case(name));
                     all.extend(own.map(|f| part(&f.tokens, f.span)));
                 }
                 Selector::Category(name) => {
@@ -148,7 +150,10 @@ fn parts(step: &[Selector], evidence: Evidence<'_>) -> Vec<Part> {
                     for (from, run) in said.windows(wanted.len()).enumerate() {
                         let tokens = from..from + wanted.len();
                         let begun = passage.tokens[from + 1..tokens.end].iter().any(|t| t.begins);
-                        if run == wanted && !begun && let Some(span) = passage.span_of(&tokens) {
+                        if run == wanted
+                            && !begun
+                            && let Some(span) = passage.span_of(&tokens)
+                        {
                             all.push(part(&tokens, span));
                         }
                     }
@@ -171,10 +176,9 @@ fn together(lists: &[Vec<Part>], within: Timestamp) -> Vec<Vec<Part>> {
     let mut last: HashMap<usize, &Part> = HashMap::new();
     for (n, part) in order {
         last.insert(n, part);
-        let (Some(start), Some(end)) = (
-            last.values().map(|p| p.span.start).min(),
-            last.values().map(|p| p.span.end).max(),
-        ) else {
+        let (Some(start), Some(end)) =
+            (last.values().map(|p| p.span.start).min(), last.values().map(|p| p.span.end).max())
+        else {
             continue;
         };
         if last.len() == lists.len() && end.minus(start) <= within {
@@ -224,7 +228,12 @@ fn sequence(lists: &[Vec<Part>], within: Timestamp) -> Vec<Vec<Part>> {
 }
 
 /// Sentences that come back.
-fn repeats(sentences: &[Sentence], likeness: f32, least: usize, apart: Timestamp) -> Vec<Vec<Part>> {
+fn repeats(
+    sentences: &[Sentence],
+    likeness: f32,
+    least: usize,
+    apart: Timestamp,
+) -> Vec<Vec<Part>> {
     let claims: Vec<&Sentence> =
         sentences.iter().filter(|s| s.tokens.len() >= CLAIM && !is_question(&s.text)).collect();
     let mut group_of: Vec<Option<usize>> = vec![None; claims.len()];
@@ -337,8 +346,12 @@ mod tests {
 
     #[test]
     fn words_are_mentioned_in_any_inflection_but_not_over_a_full_stop() {
-        let rule = "[[rule]]\nname = \"m\"\nkind = \"mention\"\nany = [\"words:sign up\", \"question\"]";
-        assert_eq!(texts(rule, "We are signing up. Sign. Up we go. Why?"), [["signing up"], ["Why?"]]);
+        let rule =
+            "[[rule]]\nname = \"m\"\nkind = \"mention\"\nany = [\"words:sign up\", \"question\"]";
+        assert_eq!(
+            texts(rule, "We are signing up. Sign. Up we go. Why?"),
+            [["signing up"], ["Why?"]]
+        );
     }
 
     #[test]

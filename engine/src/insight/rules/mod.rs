@@ -110,7 +110,9 @@ impl Rule {
     /// None: a test reads them.
     pub fn bundled() -> Result<Vec<Self>> {
         let mut rules = Vec::new();
-        for text in [include_str!("../data/rules/talk.toml"), include_str!("../data/rules/trading.toml")] {
+        for text in
+            [include_str!("../data/rules/talk.toml"), include_str!("../data/rules/trading.toml")]
+        {
             rules.extend(Self::from_toml(text)?);
         }
         Ok(rules)

@@ -80,7 +80,10 @@ impl Rule {
                 return Err(wrong(line, "a rule needs a name"));
             }
             if let Some(before) = names.insert(raw.name.clone(), line) {
-                return Err(wrong(line, format!("the rule `{}` is on line {before} already", raw.name)));
+                return Err(wrong(
+                    line,
+                    format!("the rule `{}` is on line {before} already", raw.name),
+                ));
             }
             let reader = Reader { text, line, name: &raw.name };
             let kind = reader.kind(&raw)?;
@@ -176,8 +179,10 @@ impl Reader<'_> {
 
     fn time(&self, field: &str, text: Option<&Spanned<String>>) -> Result<Timestamp> {
         let text = text.ok_or_else(|| self.missing(field))?;
-        let time: Timestamp =
-            text.get_ref().parse().map_err(|e| wrong(self.line(text), format!("`{field}`: {e}")))?;
+        let time: Timestamp = text
+            .get_ref()
+            .parse()
+            .map_err(|e| wrong(self.line(text), format!("`{field}`: {e}")))?;
         if time.is_negative() {
             return Err(wrong(self.line(text), format!("`{field}` is negative")));
         }
@@ -275,13 +280,20 @@ apart = "10s"
             (GOOD.replace("term:breakout", "entity:colour"), 6, "colour"),
             (GOOD.replace("apart = \"10s\"", "apart = \"10s\"\nlikeness = 2.0"), 13, "likeness"),
             (GOOD.replace("apart = \"10s\"", "apart = \"10s\"\nleast = 1"), 13, "least"),
-            (GOOD.replace("apart = \"10s\"", "apart = \"10s\"\nany = [\"question\"]"), 9, "no `any`"),
+            (
+                GOOD.replace("apart = \"10s\"", "apart = \"10s\"\nany = [\"question\"]"),
+                9,
+                "no `any`",
+            ),
             (GOOD.replace("name = \"b\"", "name = \"a\""), 9, "line 3 already"),
             (GOOD.replace("apart", "aparts"), 12, "aparts"),
         ];
         for (text, line, what) in cases {
             let told = Rule::from_toml(&text).unwrap_err().to_string();
-            assert!(told.contains(&format!("line {line}:")) && told.contains(what), "{told}\n{text}");
+            assert!(
+                told.contains(&format!("line {line}:")) && told.contains(what),
+                "{told}\n{text}"
+            );
         }
     }
 

@@ -155,8 +155,20 @@ pub(super) fn write(
         let (segment, text) = row.seen.columns();
         let ((start, start_base), (end, end_base)) = edges(row.span);
         insert.execute(params![
-            run, media, segment, text, start, start_base, end, end_base, row.term, row.category,
-            row.dictionary, row.found, row.how, row.weight
+            run,
+            media,
+            segment,
+            text,
+            start,
+            start_base,
+            end,
+            end_base,
+            row.term,
+            row.category,
+            row.dictionary,
+            row.found,
+            row.how,
+            row.weight
         ])?;
     }
     let mut insert = db.prepare_cached(
@@ -166,8 +178,8 @@ pub(super) fn write(
         let (segment, text) = row.seen.map_or((None, None), SeenIn::columns);
         let ((start, start_base), (end, end_base)) = edges(row.span);
         insert.execute(params![
-            run, media, segment, text, start, start_base, end, end_base, row.kind, row.text, row.value,
-            row.score
+            run, media, segment, text, start, start_base, end, end_base, row.kind, row.text,
+            row.value, row.score
         ])?;
     }
     let mut insert = db
@@ -180,11 +192,12 @@ pub(super) fn write(
     }
     let mut insert =
         db.prepare_cached("INSERT INTO patterns VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    let mut part = db.prepare_cached("INSERT INTO pattern_parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut part =
+        db.prepare_cached("INSERT INTO pattern_parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     for row in &rows.patterns {
         let ((start, start_base), (end, end_base)) = edges(row.span);
-        let id =
-            insert.insert(params![run, media, row.rule, row.kind, start, start_base, end, end_base])?;
+        let id = insert
+            .insert(params![run, media, row.rule, row.kind, start, start_base, end, end_base])?;
         for (n, row) in row.parts.iter().enumerate() {
             let ((start, start_base), (end, end_base)) = edges(row.span);
             part.execute(params![id, n as i64, start, start_base, end, end_base, row.text])?;
@@ -203,9 +216,8 @@ pub(super) fn write_sound(
     let (step, base) = columns(row.step);
     let width = row.fields.len() as i64;
     let fields = row.fields.join(",");
-    db.prepare_cached("INSERT INTO sounds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
-        run, media, step, base, fields, width, vector_bytes(&row.values)
-    ])?;
+    db.prepare_cached("INSERT INTO sounds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![run, media, step, base, fields, width, vector_bytes(&row.values)])?;
     Ok(())
 }
 

@@ -242,7 +242,8 @@ impl Catalogue {
         mut take: impl FnMut(Stored<EmbeddingRow>),
     ) -> Result<()> {
         self.read(|db| {
-            let mut all = db.prepare_cached(&format!("{EMBEDDING} WHERE media_id = ?1 ORDER BY id"))?;
+            let mut all =
+                db.prepare_cached(&format!("{EMBEDDING} WHERE media_id = ?1 ORDER BY id"))?;
             let mut rows = all.query([media])?;
             while let Some(row) = rows.next()? {
                 take(embedding(row)?);

@@ -70,7 +70,8 @@ impl Catalogue {
     /// # Errors
     /// As [`Catalogue::open`].
     pub fn add_winner(&self, row: &WinnerRow) -> Result<i64> {
-        let ((start, start_base), (end, end_base)) = (columns(row.span.start), columns(row.span.end));
+        let ((start, start_base), (end, end_base)) =
+            (columns(row.span.start), columns(row.span.end));
         let features = serde_json::to_string(&row.features).unwrap_or_default();
         self.write(|db| {
             db.prepare_cached(

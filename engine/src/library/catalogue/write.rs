@@ -279,8 +279,9 @@ fn texts(
 }
 
 fn clips(db: &Connection, media: i64, run: i64, rows: &[ClipRow]) -> rusqlite::Result<Vec<i64>> {
-    let mut insert =
-        db.prepare_cached("INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut insert = db.prepare_cached(
+        "INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
     let ids = rows.iter().map(|row| {
         let ((start, start_base), (end, end_base)) =
             (columns(row.span.start), columns(row.span.end));

@@ -104,8 +104,11 @@ impl Table {
                     self.columns.iter().map(|(name, _)| csv_cell(&json!(name))).collect();
                 writeln!(out, "{}\r", names.join(",")).map_err(io)?;
                 for row in 0..self.rows() {
-                    let cells: Vec<String> =
-                        self.columns.iter().map(|(_, column)| csv_cell(&column.value(row))).collect();
+                    let cells: Vec<String> = self
+                        .columns
+                        .iter()
+                        .map(|(_, column)| csv_cell(&column.value(row)))
+                        .collect();
                     writeln!(out, "{}\r", cells.join(",")).map_err(io)?;
                 }
                 Ok(())

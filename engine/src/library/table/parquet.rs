@@ -18,8 +18,7 @@ const RLE: i32 = 3;
 pub(super) fn file(table: &Table) -> Vec<u8> {
     let rows = table.rows() as i64;
     let mut bytes = MAGIC.to_vec();
-    let mut schema =
-        vec![Struct::default().text(4, "table").i32(5, table.columns().len() as i32)];
+    let mut schema = vec![Struct::default().text(4, "table").i32(5, table.columns().len() as i32)];
     let mut chunks = Vec::new();
     let mut total = 0_i64;
     for (name, column) in table.columns() {

@@ -115,9 +115,10 @@ mod tests {
         assert_eq!(made, [0x15, 2, 0x36, 1, 0x18, 2, b'a', b'b', 0x05, 80, 100, 0]);
         let made = Struct::default().i32s(2, &[3; 16]).end();
         assert_eq!(made[..3], [0x29, 0xf5, 16]);
-        assert_eq!(Struct::default().texts(1, &["x"]).inner(2, Struct::default()).end(), [
-            0x19, 0x18, 1, b'x', 0x1c, 0, 0
-        ]);
+        assert_eq!(
+            Struct::default().texts(1, &["x"]).inner(2, Struct::default()).end(),
+            [0x19, 0x18, 1, b'x', 0x1c, 0, 0]
+        );
         let mut bytes = Vec::new();
         varint(&mut bytes, 300);
         assert_eq!(bytes, [0xac, 2]);

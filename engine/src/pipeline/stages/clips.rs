@@ -3,7 +3,9 @@
 
 use super::settings;
 use crate::error::Result;
-use crate::insight::clips::{Bounds, Candidate, FilmData, Measured, Meter, Purpose, Scored, candidates};
+use crate::insight::clips::{
+    Bounds, Candidate, FilmData, Measured, Meter, Purpose, Scored, candidates,
+};
 use crate::library::catalogue::rows::{ClipRow, FeatureRow, Owner, RowRef, Rows};
 use crate::library::catalogue::winners::ClipScoreRow;
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
@@ -34,9 +36,7 @@ impl FilmStage for Clips<'_> {
     }
 
     fn inputs(&self) -> StageInputs {
-        StageInputs::Of(&[
-            "transcript", "meaning", "ocr", "shots", "features", "sound", "insight",
-        ])
+        StageInputs::Of(&["transcript", "meaning", "ocr", "shots", "features", "sound", "insight"])
     }
 
     fn begin<'a>(&'a self, _: &Film<'a>) -> Result<Begun<'a>> {
@@ -132,7 +132,8 @@ fn best(clips: &[Clip], purposes: usize) -> Vec<usize> {
         order.sort_by(|a, b| score(*b).total_cmp(&score(*a)).then(a.cmp(b)));
         let mut own: Vec<usize> = Vec::new();
         for at in order {
-            let apart = |other: &usize| !much(clips[at].candidate.span, clips[*other].candidate.span);
+            let apart =
+                |other: &usize| !much(clips[at].candidate.span, clips[*other].candidate.span);
             if own.len() < KEPT && own.iter().all(apart) {
                 own.push(at);
             }

@@ -22,7 +22,7 @@ impl FilmStage for Report {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Value {

@@ -48,6 +48,10 @@ impl StageWork for Work {
     fn finish(self: Box<Self>, _: &Film<'_>, _: &ReadBy<'_>) -> Result<Finished> {
         let sound = self.0.finish()?;
         let summary = json!({ "windows": sound.values.len() / FIELDS.len() });
-        Ok(Finished { rows: Rows { sound: Some(sound), ..Rows::default() }, summary, ..Finished::default() })
+        Ok(Finished {
+            rows: Rows { sound: Some(sound), ..Rows::default() },
+            summary,
+            ..Finished::default()
+        })
     }
 }
