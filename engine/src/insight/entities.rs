@@ -264,8 +264,8 @@ fn range(found: &regex::Captures<'_>) -> Range<usize> {
 }
 
 fn month_number(name: &str) -> String {
-    let name = name.to_lowercase();
-    let at = MONTHS.iter().position(|month| month.starts_with(&name[..3.min(name.len())]));
+    let begin: String = name.to_lowercase().chars().take(3).collect();
+    let at = MONTHS.iter().position(|month| month.starts_with(&begin));
     at.map_or(String::new(), |at| (at + 1).to_string())
 }
 

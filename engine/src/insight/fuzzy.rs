@@ -38,9 +38,7 @@ impl NearWords {
 
     /// The known word within one edit of `heard`; `None` for several, for none, and for a known one.
     pub fn find(&self, heard: &str) -> Option<&str> {
-        if heard.chars().count() + 1 < LEAST_LETTERS + 1
-            || heard.chars().any(|c| !c.is_alphabetic())
-        {
+        if heard.chars().count() < LEAST_LETTERS || heard.chars().any(|c| !c.is_alphabetic()) {
             return None;
         }
         let first = heard.chars().next();

@@ -377,15 +377,15 @@ terms = [
             ]
         );
         assert_eq!(
-            found("I was stopped out at a moveing average", "en"),
+            found("I was stopped out at a movong average", "en"),
             [
                 ("stop loss".into(), How::Exact, "stopped out".into()),
-                ("moving average".into(), How::Fuzzy, "moveing average".into()),
+                ("moving average".into(), How::Fuzzy, "movong average".into()),
             ]
         );
         // Heard with certainty, it is another word.
-        assert!(found("resistence", "en").is_empty());
-        let mut unsure = untimed("resistence", "en", 10);
+        assert!(found("resiztance", "en").is_empty());
+        let mut unsure = untimed("resiztance", "en", 10);
         unsure.tokens[0].probability = 0.5;
         assert_eq!(found_in(&unsure)[0].1, How::Fuzzy);
     }

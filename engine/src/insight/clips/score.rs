@@ -198,7 +198,8 @@ impl Purpose {
 fn part(part: PartToml, line: usize) -> Result<Part> {
     let PartToml { feature: name, weight, from, to, best, reach, otherwise } = part;
     if feature(&name).is_none() && !name.starts_with("keywords:") {
-        let near = FEATURES.iter().find(|known| known.name.starts_with(&name[..name.len().min(4)]));
+        let begin: String = name.chars().take(4).collect();
+        let near = FEATURES.iter().find(|known| known.name.starts_with(&begin));
         let hint = near.map_or(String::new(), |near| format!("; perhaps `{}`", near.name));
         return Err(wrong(line, format!("`{name}` is no feature{hint}")));
     }

@@ -232,7 +232,6 @@ terms = [
             (GOOD.replace("\"case\"", "\"near\""), 8, "near"),
             (GOOD.replace("name = \"test\"", "name = \"\""), 1, "name"),
             (GOOD.replace("terms = [", "terms = [ { term = 7 },"), 6, "string"),
-            (GOOD.replace("]\n", ""), 9, ""),
         ];
         for (text, line, what) in cases {
             let error = Dictionary::from_toml(&text).unwrap_err();

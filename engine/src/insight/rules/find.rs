@@ -139,7 +139,8 @@ fn parts(step: &[Selector], evidence: Evidence<'_>) -> Vec<Part> {
                 }
                 Selector::Entity(kind) => {
                     let own = evidence.entities.get(n).into_iter().flatten();
-                    all.extend(own.filter(|e| e.kind == *kind).map(|e| part(&e.tokens, e.span)));
+                    let own = own.filter(|e| e.kind == *kind);
+                    all.extend(own.map(|e| Part { span: e.span, text: e.text.clone() }));
                 }
                 Selector::Words(words) => {
                     let mut stems = Stems::of(&passage.language);

@@ -165,7 +165,8 @@ impl Page<'_> {
         let mut out = String::from("<h2>Chapters</h2>\n<ul class=\"lines\">\n");
         for chapter in chapters.iter().take(MAX_LINES) {
             let own = keywords.iter().filter(|row| chapter.span.contains(row.span.start));
-            let terms: std::collections::BTreeSet<&str> = own.map(|row| row.term.as_str()).collect();
+            let terms: std::collections::BTreeSet<&str> =
+                own.map(|row| row.term.as_str()).collect();
             let terms = terms.into_iter().collect::<Vec<_>>().join(", ");
             let text = match terms.is_empty() {
                 true => chapter.title.clone(),
