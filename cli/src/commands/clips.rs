@@ -106,7 +106,6 @@ struct Record<'a> {
     r#type: &'static str,
     rank: usize,
     purpose: &'a str,
-    score: f64,
     #[serde(flatten)]
     clip: &'a RankedClip,
     /// The file that it was cut into.
@@ -162,7 +161,7 @@ fn show(
         clip.film,
         clip.clip.title
     )];
-    for reason in scored.map_or(&[][..], |scored| &scored.reasons).iter().filter(|_| args.why) {
+    for reason in scored.map_or(&[][..], |scored| scored.reasons.as_slice()).iter().filter(|_| args.why) {
         lines.push(format!(
             "           {:>4.1} of {:>4.1}  {} = {:.3}",
             reason.worth * reason.share * 100.0,
@@ -176,7 +175,7 @@ fn show(
     }
     let lines: Vec<String> = lines.iter().map(|line| plain(line).into_owned()).collect();
     let purpose = args.purpose.as_str();
-    let record = Record { r#type: "clip", rank, purpose, score, clip, output };
+    let record = Record { r#type: "clip", rank, purpose, clip, output };
     session.output.data(&lines.join("\n"), &record)
 }
 
@@ -334,7 +333,7 @@ struct Wish {
 /// The clips of a timeline, in order of time; those of all its tracks.
 fn planned(session: &Session, spec: &Path) -> anyhow::Result<Vec<Wish>> {
     let timeline = match super::render::read(session, spec)? {
-        Ok(super::render::Read::Template(template)) => template.fill(&Values::new())?,
+        Ok(super::render::Read::Template(template)) => template.fill(&Values::new()).map_err(rushes::Error::from)?,
         Ok(super::render::Read::Edit(edit)) => *edit,
         Err(faults) => return Err(rushes::Error::from(faults).input(spec).into()),
     };

@@ -16,8 +16,10 @@ pub struct Near {
     /// From 0 to 1: the mean of both below that can be told.
     pub similarity: f64,
     /// Of features, 1 / (1 + d): d is the root mean square of the differences, in deviations of the list.
+    #[serde(rename = "likeness_of_features")]
     pub features: f64,
     /// Of meaning, (1 + cosine) / 2; `None` where one of both says nothing, or vectors are of two models.
+    #[serde(rename = "likeness_of_meaning")]
     pub meaning: Option<f64>,
 }
 

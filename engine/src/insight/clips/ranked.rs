@@ -18,7 +18,7 @@ pub struct RankedClip {
     pub film: String,
     /// Its number.
     pub id: i64,
-    /// When, what it is called, what is said.
+    /// When, what it is called, what is said; its score is the one that it is ranked by.
     #[serde(flatten)]
     pub clip: ClipRow,
     /// What it is worth, by purpose.
@@ -65,7 +65,10 @@ pub fn ranked(catalogue: &Catalogue, media: &[i64], purpose: &str) -> Result<Vec
         return Err(Error::new(ErrorKind::Input, Stage::Insight, what)
             .hint("add it to scores.toml in the library and run `rushes clips` again"));
     }
-    let score = |clip: &RankedClip| clip.scores.get(purpose).map_or(0.0, |scored| scored.score);
+    let score = |clip: &RankedClip| clip.clip.score.unwrap_or(0.0);
+    for clip in &mut all {
+        clip.clip.score = clip.scores.get(purpose).map(|scored| scored.score);
+    }
     all.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.id.cmp(&b.id)));
     Ok(all)
 }
