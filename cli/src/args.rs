@@ -1,6 +1,7 @@
 //! The grammar of the command line. Options are parsed into the library's types here, so that a
 //! wrong one is told before anything runs.
 
+use crate::commands::assets::AssetsArgs;
 use crate::commands::batch::BatchArgs;
 use crate::commands::clips::ClipsArgs;
 use crate::commands::costs::CostsArgs;
@@ -9,11 +10,14 @@ use crate::commands::doctor::DoctorArgs;
 use crate::commands::insight::{InsightArgs, KeywordsArgs};
 use crate::commands::jobs::JobsArgs;
 use crate::commands::library::LibraryArgs;
+use crate::commands::pipeline::PipelineArgs;
 use crate::commands::process::ProcessArgs;
 use crate::commands::remix::RemixArgs;
 use crate::commands::render::{ConcatArgs, CutArgs, RenderArgs, VerifyArgs};
 use crate::commands::search::SearchArgs;
 use crate::commands::winners::WinnersArgs;
+use crate::commands::strategy::StrategyArgs;
+use crate::commands::variants::VariantsArgs;
 use crate::commands::worker::WorkerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::limits::Limits;
@@ -288,6 +292,34 @@ pub enum Command {
         after_help = "Examples:\n  rushes verify reel.mp4\n  rushes verify variants/*.mp4 --quick --json"
     )]
     Verify(VerifyArgs),
+    /// Run many steps on films by a recipe, with one command
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes pipeline run lesson.mp4 --recipe trading\n  rushes pipeline recipes"
+    )]
+    Pipeline(PipelineArgs),
+    /// Trading rules out of what is said: found, tested on prices, promoted where they hold
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes strategy extract lesson -o rules.json\n  rushes strategy backtest rules.json --prices ohlcv.csv\n\nThis is research into what was said. It is no advice."
+    )]
+    Strategy(StrategyArgs),
+    /// Keep videos, sounds, pictures, fonts, colour tables and templates under names
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes assets add intro.mp4 --tag brand --licence CC-BY-4.0\n  rushes assets search brand --kind video\n\nSpecs of `rushes render` name them: {\"file\": \"asset:intro\"}."
+    )]
+    Assets(AssetsArgs),
+    /// Share out what is shown among a film's variants, by how they do
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes variants import results.csv\n  rushes variants allocate --seed 7"
+    )]
+    Variants(VariantsArgs),
     /// Fetch and check models and sample media
     #[command(
         subcommand_required = true,
@@ -570,7 +602,7 @@ pub enum TranscriptFormat {
 }
 
 /// How speech is recognised.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Speech")]
 pub struct SpeechArgs {
     /// Whisper model: tiny, base, small, medium, large-v3, large-v3-turbo, or a name from

@@ -8,7 +8,7 @@ use crate::insight::clips::Purpose;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
-use crate::pipeline::{Made, Process, ProcessReport, Run, Stages, WithSpeech};
+use crate::pipeline::{Lesson, Made, Process, ProcessReport, Run, Stages, WithSpeech};
 use crate::search::{Answer, Indexed, SearchQuery, index_library, search};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::TranscribeSettings;
@@ -164,6 +164,13 @@ impl ProcessBuilder<'_> {
     #[must_use]
     pub fn clips(mut self, purposes: &Arc<[Purpose]>) -> Self {
         self.job.clips = Some(purposes.clone());
+        self
+    }
+
+    /// Has trading rules found in the transcript and tested, as `lesson` says, which many jobs may share.
+    #[must_use]
+    pub fn lesson(mut self, lesson: &Arc<Lesson>) -> Self {
+        self.job.lesson = Some(lesson.clone());
         self
     }
 

@@ -85,6 +85,12 @@ pub enum Stage {
     Timeline,
     /// Finding what matters in what is said and shown: dictionaries, rules, clips, scores.
     Insight,
+    /// Finding trading rules, and testing them on prices.
+    Strategy,
+    /// Sharing out what is shown among variants.
+    Variants,
+    /// Keeping assets and finding them.
+    Assets,
 }
 
 impl Stage {
@@ -109,6 +115,9 @@ impl Stage {
             Self::Process => "process",
             Self::Timeline => "timeline",
             Self::Insight => "insight",
+            Self::Strategy => "strategy",
+            Self::Variants => "variants",
+            Self::Assets => "assets",
         }
     }
 }

@@ -18,6 +18,7 @@
 //! `limits` `control` `text`; `device` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
 //! `library` `stills`; `search` `render` `insight`; `jobs`; `pipeline`; `engine`.
 
+pub mod assets;
 pub mod control;
 pub mod device;
 pub mod embed;
@@ -36,9 +37,11 @@ pub mod sched;
 pub mod search;
 pub mod speech;
 pub mod stills;
+pub mod strategy;
 pub mod text;
 pub mod time;
 pub mod timeline;
+pub mod variants;
 pub mod vision;
 
 pub use control::{Cancel, Progress};

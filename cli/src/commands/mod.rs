@@ -1,5 +1,6 @@
 //! One file a verb. Here: what they share.
 
+pub mod assets;
 mod audio;
 pub mod batch;
 pub mod clips;
@@ -14,6 +15,7 @@ pub mod library;
 mod models;
 mod mux;
 mod ocr;
+pub mod pipeline;
 mod probe;
 pub mod process;
 pub mod remix;
@@ -23,8 +25,10 @@ mod sheet;
 mod shell;
 mod shots;
 mod speech;
+pub mod strategy;
 mod surroundings;
 mod transcribe;
+pub mod variants;
 mod why;
 pub mod winners;
 pub mod worker;
@@ -64,6 +68,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Cut(args) => render::cut(&session, args),
         Command::Concat(args) => render::concat(&session, args),
         Command::Verify(args) => render::verify(&session, args),
+        Command::Pipeline(args) => pipeline::run(&session, args),
+        Command::Strategy(args) => strategy::run(&session, args),
+        Command::Assets(args) => assets::run(&session, args),
+        Command::Variants(args) => variants::run(&session, args),
         Command::Models(args) => models::run(&session, args),
         Command::Batch(args) => batch::run(&session, args),
         Command::Jobs(args) => jobs::run(&session, args),

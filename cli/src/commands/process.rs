@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ProcessArgs {
     /// Files, folders or globs
     #[arg(required = true)]
@@ -211,7 +211,7 @@ pub fn run(session: &Session, args: &ProcessArgs) -> anyhow::Result<Status> {
 }
 
 /// Searches in large libraries are quick where what is new is in their index.
-fn index(session: &Session, library: &Library) -> anyhow::Result<()> {
+pub fn index(session: &Session, library: &Library) -> anyhow::Result<()> {
     if session.run.cancel.is_cancelled() {
         return Ok(());
     }

@@ -51,6 +51,9 @@ pub struct RenderArgs {
     /// Folder of fonts that were pulled [default: as `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
+    /// The store that `asset:NAME` in the spec refers to
+    #[arg(long, default_value = "assets", value_name = "DIR")]
+    pub assets: PathBuf,
     /// Print the JSON schema of specs instead
     #[arg(long)]
     pub schema: bool,
@@ -175,8 +178,13 @@ pub enum Read {
     Edit(Box<Timeline>),
 }
 
-pub fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
+pub fn read(session: &Session, path: &Path, assets: &Path) -> Result<Result<Read, Faults>, Error> {
+    let mut text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
+    // No store is made for a spec that names no asset.
+    if text.contains(rushes::assets::SCHEME) {
+        let store = super::assets::open(session, assets, None)?;
+        text = store.in_text(&text, &session.run.cancel).map_err(|error| error.input(path))?;
+    }
     let otio = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("otio"));
     if !otio {
         return Ok(Template::parse(&text).map(Read::Template));
@@ -199,7 +207,7 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
         return Ok(Status::Ok);
     }
     let Some(spec) = &args.spec else { anyhow::bail!("give a spec") };
-    let read = match read(session, spec) {
+    let read = match read(session, spec, &args.assets) {
         Ok(Ok(read)) => read,
         Ok(Err(faults)) => return refuse(session, spec, &faults),
         Err(error) => {

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod again;
+mod assets;
 mod batch;
 mod damage;
 mod ghosts;
@@ -11,12 +12,14 @@ mod insight;
 mod library;
 mod models;
 mod names;
+mod pipeline;
 mod pipes;
 mod render;
 mod runs;
 mod search;
 mod signals;
 mod slides;
+mod strategy;
 mod support;
 mod transcribe;
 mod verbs;

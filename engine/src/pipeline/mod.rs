@@ -6,8 +6,10 @@
 mod audio;
 mod collect;
 mod frames;
+mod lesson;
 mod plan;
 mod process;
+mod recipe;
 mod runner;
 mod sheet;
 mod shots;
@@ -19,9 +21,11 @@ mod transcribe;
 
 pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
+pub use lesson::Lesson;
 pub use plan::{Planned, Why};
 pub use process::{Process, ProcessReport, Spoken, StageAccount, Stages, WithSpeech};
 pub use sheet::{MakeSheet, SheetKind};
+pub use recipe::{BacktestChoice, Recipe, Step, StepReport, StepState};
 pub use shots::{Detector, FindShots, ShotSettings};
 pub use transcribe::{Transcribe, Transcribed};
 

@@ -5,9 +5,9 @@ use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::{
     audio, clips, features, frames, insight, meaning, ocr, probe, report, sheet, shots, shown,
-    sound, transcript,
+    sound, taught, transcript,
 };
-use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
+use super::{ExtractAudio, ExtractFrames, FrameFile, Lesson, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
 use crate::error::Result;
 use crate::insight::Insight;
@@ -56,6 +56,8 @@ pub struct Process {
     /// What clips are wanted for: the best of the film for each are kept, with their features, for
     /// which the sound is measured too; none without.
     pub clips: Option<Arc<[Purpose]>>,
+    /// How trading rules in the transcript are found and tested; none are looked for without.
+    pub lesson: Option<Arc<Lesson>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -112,6 +114,7 @@ impl Default for Process {
             ocr: None,
             insight: None,
             clips: None,
+            lesson: None,
             trust: Trust::Stamp,
         }
     }
@@ -220,6 +223,11 @@ impl Process {
         }
         if let Some(purposes) = &self.clips {
             stages.push(Box::new(clips::Clips(purposes)));
+        }
+        if let Some(lesson) = self.lesson.as_deref().filter(|_| self.transcript.is_some()) {
+            stages.push(Box::new(taught::Strategies(lesson)));
+            stages.push(Box::new(taught::Backtests(lesson)));
+            stages.push(Box::new(taught::Promotions(lesson)));
         }
         stages.push(Box::new(report::Report));
         stages

@@ -18,7 +18,7 @@ mod value;
 mod variables;
 
 pub use edl::write_edl;
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, step};
 pub(crate) use layout::NORMAL_SPEED;
 pub use layout::{AssetFacts, Clip, Facts, Layout, Shown, SoundClip, Wipe};
 pub use otio::{read_otio, write_otio};
@@ -26,7 +26,6 @@ pub use spec::*;
 pub use value::{Animated, Ease, Keyframe, Rate, Rgb, Size, Time};
 pub use variables::{Values, Variant};
 
-use fault::step;
 use reader::{Node, Spec};
 use serde_json::Value;
 use std::cell::RefCell;

@@ -13,6 +13,7 @@ pub mod read;
 pub mod rows;
 mod runs;
 mod schema;
+pub mod taught;
 mod text;
 mod values;
 pub mod winners;

@@ -2,6 +2,7 @@
 
 use super::insight::{InsightRows, SoundRow};
 use super::winners::ClipScoreRow;
+use super::taught::TaughtRows;
 use crate::media::MediaInfo;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Rows {
     pub features: Vec<FeatureRow>,
     /// Vectors.
     pub embeddings: Vec<EmbeddingRow>,
+    /// Rules that are taught, how they did, what was decided.
+    pub taught: TaughtRows,
 }
 
 /// A row with its number in the catalogue.

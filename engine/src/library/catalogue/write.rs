@@ -62,7 +62,8 @@ pub(super) fn write(db: &Connection, media: i64, run: i64, rows: &Rows) -> rusql
         score.execute(params![clip, row.purpose, row.score, row.reasons])?;
     }
     features(db, media, run, &rows.features, &written)?;
-    embeddings(db, media, run, &rows.embeddings, &written)
+    embeddings(db, media, run, &rows.embeddings, &written)?;
+    super::taught::write(db, media, run, &rows.taught)
 }
 
 fn probe(db: &Connection, media: i64, run: i64, info: &MediaInfo) -> rusqlite::Result<()> {

@@ -15,6 +15,8 @@ pub(super) mod sheet;
 pub(super) mod shots;
 pub(super) mod shown;
 pub(super) mod sound;
+pub(super) mod taught;
+mod taught_page;
 pub(super) mod transcript;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -30,7 +32,7 @@ fn settings(settings: &impl Serialize) -> Value {
 const NO_PICTURES: &str = "no pictures";
 const NO_SOUND: &str = "no sound";
 
-fn internal(error: &serde_json::Error) -> Error {
+fn internal(error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, Stage::Write, error.to_string())
 }
 
