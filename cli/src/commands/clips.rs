@@ -332,7 +332,7 @@ struct Wish {
 
 /// The clips of a timeline, in order of time; those of all its tracks.
 fn planned(session: &Session, spec: &Path) -> anyhow::Result<Vec<Wish>> {
-    let timeline = match super::render::read(session, spec)? {
+    let timeline = match super::render::read(session, spec, Path::new("assets"))? {
         Ok(super::render::Read::Template(template)) => template.fill(&Values::new()).map_err(rushes::Error::from)?,
         Ok(super::render::Read::Edit(edit)) => *edit,
         Err(faults) => return Err(rushes::Error::from(faults).input(spec).into()),

@@ -24,8 +24,8 @@ pub use frames::{ExtractFrames, FrameFile};
 pub use lesson::Lesson;
 pub use plan::{Planned, Why};
 pub use process::{Process, ProcessReport, Spoken, StageAccount, Stages, WithSpeech};
-pub use sheet::{MakeSheet, SheetKind};
 pub use recipe::{BacktestChoice, Recipe, Step, StepReport, StepState};
+pub use sheet::{MakeSheet, SheetKind};
 pub use shots::{Detector, FindShots, ShotSettings};
 pub use transcribe::{Transcribe, Transcribed};
 

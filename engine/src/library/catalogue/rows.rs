@@ -1,8 +1,8 @@
 //! What stages put into the catalogue, and what comes out of it again.
 
 use super::insight::{InsightRows, SoundRow};
-use super::winners::ClipScoreRow;
 use super::taught::TaughtRows;
+use super::winners::ClipScoreRow;
 use crate::media::MediaInfo;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;

@@ -65,36 +65,45 @@ pub struct PromotionRow {
 }
 
 /// Writes what the stage run `run` gives.
-pub(super) fn write(db: &Connection, media: i64, run: i64, rows: &TaughtRows) -> rusqlite::Result<()> {
+pub(super) fn write(
+    db: &Connection,
+    media: i64,
+    run: i64,
+    rows: &TaughtRows,
+) -> rusqlite::Result<()> {
     for row in &rows.strategies {
         let (start, start_base) = columns(row.span.start);
         let (end, end_base) = columns(row.span.end);
-        db.prepare_cached("INSERT INTO strategies VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-            .execute(params![
-                run,
-                media,
-                row.name,
-                start,
-                start_base,
-                end,
-                end_base,
-                row.confidence,
-                row.rules.to_string()
-            ])?;
+        db.prepare_cached(
+            "INSERT INTO strategies VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            run,
+            media,
+            row.name,
+            start,
+            start_base,
+            end,
+            end_base,
+            row.confidence,
+            row.rules.to_string()
+        ])?;
     }
     for row in &rows.backtests {
-        db.prepare_cached("INSERT INTO backtests VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-            .execute(params![
-                run,
-                media,
-                row.strategy,
-                row.prices,
-                row.trades.cast_signed(),
-                row.total_return,
-                row.max_drawdown,
-                row.sharpe,
-                row.study.to_string()
-            ])?;
+        db.prepare_cached(
+            "INSERT INTO backtests VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            run,
+            media,
+            row.strategy,
+            row.prices,
+            row.trades.cast_signed(),
+            row.total_return,
+            row.max_drawdown,
+            row.sharpe,
+            row.study.to_string()
+        ])?;
     }
     for row in &rows.promotions {
         db.prepare_cached("INSERT INTO promotions VALUES (NULL, ?1, ?2, ?3, ?4, ?5)")?

@@ -27,7 +27,8 @@ fn read<T: DeserializeOwned>(value: &Value) -> Result<T> {
 
 fn folder(film: &Film<'_>, stage: &str, name: &str) -> Result<std::path::PathBuf> {
     let folder = film.staged(stage)?.join(name);
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io(crate::error::Stage::Write, &folder, e))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| Error::io(crate::error::Stage::Write, &folder, e))?;
     Ok(folder)
 }
 

@@ -17,7 +17,8 @@ border-bottom:1px solid #e5e7eb;vertical-align:top}td.n{text-align:right;font-va
 pub(super) fn page(title: &str, all: &[(Strategy, Value, Promotion)]) -> String {
     let title = escape(title);
     let mut out = format!("<!doctype html>\n<html lang=\"en\">\n{HEAD}<title>{title}</title>\n");
-    let _ = writeln!(out, "<h1>What {title} teaches</h1>\n<p class=\"warn\">{}</p>", escape(WARNING));
+    let _ =
+        writeln!(out, "<h1>What {title} teaches</h1>\n<p class=\"warn\">{}</p>", escape(WARNING));
     for (strategy, study, decision) in all {
         let (class, word) =
             if decision.promoted { ("yes", "promoted") } else { ("no", "not promoted") };
@@ -36,7 +37,8 @@ pub(super) fn page(title: &str, all: &[(Strategy, Value, Promotion)]) -> String 
             part(&mut out, "target", &told.value.to_string(), told.said.as_ref());
         }
         out.push_str("</table>\n");
-        let _ = writeln!(out, "<img src=\"../equity/{name}.svg\" alt=\"what was owned over time\">");
+        let _ =
+            writeln!(out, "<img src=\"../equity/{name}.svg\" alt=\"what was owned over time\">");
         out.push_str("<table><tr><th></th><th>return</th><th>Sharpe</th><th>drawdown</th><th>trades</th></tr>\n");
         for (what, of) in [
             ("all prices", &study["metrics"]),
@@ -49,7 +51,8 @@ pub(super) fn page(title: &str, all: &[(Strategy, Value, Promotion)]) -> String 
                 Some(value) => format!("{:.1} %", value * 100.0),
                 None => "-".to_owned(),
             };
-            let sharpe = of["sharpe"].as_f64().map_or("-".to_owned(), |value| format!("{value:.2}"));
+            let sharpe =
+                of["sharpe"].as_f64().map_or("-".to_owned(), |value| format!("{value:.2}"));
             let _ = writeln!(
                 out,
                 "<tr><td>{what}</td><td class=\"n\">{}</td><td class=\"n\">{sharpe}</td>\
