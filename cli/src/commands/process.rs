@@ -8,7 +8,7 @@ use rushes::insight::Insight;
 use rushes::insight::clips::Purpose;
 use rushes::library::{Library, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
-use rushes::pipeline::{ExtractFrames, Process, Spoken, Stages, WithSpeech};
+use rushes::pipeline::{ExtractFrames, Lesson, Process, Spoken, Stages, WithSpeech};
 use rushes::search::index_library;
 use rushes::text::plain;
 use rushes::time::Timestamp;
@@ -37,7 +37,8 @@ pub struct ProcessArgs {
     /// Make whole pictures of interlaced ones (reads every picture)
     #[arg(long)]
     pub deinterlace: bool,
-    /// What to make [default: all; the transcript only if its models are here]. `all,ocr` adds ocr
+    /// What to make [default: all; the transcript only if its models are here]. `all,ocr,strategy` adds
+    /// these two
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
     pub stages: Vec<StageChoice>,
     /// Read inputs and outputs again even if they look untouched
@@ -63,7 +64,10 @@ pub enum StageChoice {
     Insight,
     /// Stretches that are worth something, with their features and scores; measures the sound too
     Clips,
-    /// All but ocr
+    /// Trading rules in what is said (with transcribe), and how they do on made-up prices (not in all;
+    /// `rushes pipeline run` takes prices and thresholds)
+    Strategy,
+    /// All but ocr and strategy
     All,
     /// What is said (with transcribe) and shown (with features) as vectors and names, for searching
     Embed,
@@ -127,9 +131,14 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
     let looked_for = || -> rushes::Result<_> {
         let insight = has(StageChoice::Insight).then(|| Insight::of_library(&args.library));
         let clips = has(StageChoice::Clips).then(|| Purpose::of_library(&args.library));
-        Ok((insight.transpose()?.map(Arc::new), clips.transpose()?.map(Arc::<[Purpose]>::from)))
+        let lesson = args.stages.contains(&StageChoice::Strategy).then(Lesson::bundled);
+        Ok((
+            insight.transpose()?.map(Arc::new),
+            clips.transpose()?.map(Arc::<[Purpose]>::from),
+            lesson.transpose()?.map(Arc::new),
+        ))
     };
-    let (insight, clips) = match looked_for() {
+    let (insight, clips, lesson) = match looked_for() {
         Ok(looked_for) => looked_for,
         Err(error) => {
             session.output.failure(&error)?;
@@ -156,6 +165,7 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
         ocr,
         insight,
         clips,
+        lesson,
         trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
     }))

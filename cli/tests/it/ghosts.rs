@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 /// Calls that only shorten what the command line does in more words, and what that is: it sets the
 /// jobs' fields itself.
-const SHORT_FORMS: [(&str, &str); 22] = [
+const SHORT_FORMS: [(&str, &str); 23] = [
     ("open", "Library::at"),
     ("library", "Library::at"),
     ("limits", "limits()"),
@@ -30,6 +30,7 @@ const SHORT_FORMS: [(&str, &str); 22] = [
     ("embed", "embedders,"),
     ("read_text", "ocr,"),
     ("clips", "clips,"),
+    ("lesson", "job.lesson ="),
     ("stages", "stages: Stages"),
     ("on_progress", "on_progress"),
     ("cancel", "cancel"),
@@ -39,8 +40,9 @@ const SHORT_FORMS: [(&str, &str); 22] = [
 ];
 
 /// Which choice of `--stages` makes what a stage of the pipeline makes; `all` where it always runs.
-const STAGES: [(&str, &str); 14] = [
+const STAGES: [(&str, &str); 17] = [
     ("audio", "audio"),
+    ("backtest", "strategy"),
     ("clips", "clips"),
     ("features", "features"),
     ("frames", "frames"),
@@ -48,11 +50,13 @@ const STAGES: [(&str, &str); 14] = [
     ("meaning", "embed"),
     ("ocr", "ocr"),
     ("probe", "all"),
+    ("promotion", "strategy"),
     ("report", "all"),
     ("sheet", "sheet"),
     ("shots", "shots"),
     ("shown", "embed"),
     ("sound", "clips"),
+    ("strategy", "strategy"),
     ("transcript", "transcribe"),
 ];
 
@@ -115,9 +119,10 @@ fn every_stage_is_made_by_a_choice() {
             continue;
         }
         let constant = code.split("const NAME: &str = \"").nth(1);
-        let literal = code.split("fn name(&self) -> &'static str {\n        \"").nth(1);
-        let name = constant.or(literal).unwrap_or_else(|| panic!("{file}: a stage without a name"));
-        stages.insert(name.split('"').next().unwrap().to_owned());
+        let literals = code.split("fn name(&self) -> &'static str {\n        \"").skip(1);
+        let names: Vec<&str> = constant.into_iter().chain(literals).collect();
+        assert!(!names.is_empty(), "{file}: a stage without a name");
+        stages.extend(names.iter().map(|name| name.split('"').next().unwrap().to_owned()));
     }
     let known: BTreeSet<String> = STAGES.iter().map(|(stage, _)| (*stage).to_owned()).collect();
     assert_eq!(stages, known, "a stage that nobody can ask for, or one that is gone");

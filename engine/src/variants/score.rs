@@ -294,7 +294,7 @@ mod tests {
 
     fn clicks_only() -> Policy {
         let blend = Blend { clicks: 1.0, revenue: 0.0, spend: 0.0 };
-        Policy { blend, draws: 200_000, ..Policy::default() }
+        Policy { blend, draws: 50_000, ..Policy::default() }
     }
 
     fn results(all: &[(&str, u32, u64, u64)]) -> Results {
@@ -340,9 +340,9 @@ mod tests {
             let results = results(&[("a", 5, av, ac), ("b", 5, bv, bc)]);
             let ranked = rank(&results, &clicks_only(), 7).unwrap();
             let wanted = exceeds((1 + ac, 1 + av - ac), (1 + bc, 1 + bv - bc));
-            // Five standard deviations of a share of 200,000 draws.
+            // Five standard deviations of a share of 50,000 draws.
             let off = (best(&ranked, "b") - wanted).abs();
-            assert!(off < 5.0 * 0.5 / 200_000f64.sqrt(), "{av} {ac} {bv} {bc}: {off}");
+            assert!(off < 5.0 * 0.5 / 50_000f64.sqrt(), "{av} {ac} {bv} {bc}: {off}");
         }
         assert!((exceeds((1, 1), (1, 1)) - 0.5).abs() < 1e-12);
         // Beta(2, 1) against Beta(1, 1): 2/3
