@@ -6,7 +6,7 @@ use crate::output::{Status, say};
 use clap::{Args, Subcommand};
 use rushes::Error;
 use rushes::library::Library;
-use rushes::pipeline::{Recipe, StepReport, StepState};
+use rushes::pipeline::recipe::{Recipe, StepReport, StepState};
 use rushes::strategy::WARNING;
 use rushes::text::plain;
 use serde::Serialize;
