@@ -16,7 +16,8 @@
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
 //! `limits` `control` `text`; `device` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
-//! `library` `stills`; `search` `render` `insight`; `jobs`; `pipeline`; `engine`.
+//! `library` `stills`; `search` `render` `insight` `strategy` `variants`
+//! `assets`; `remix` `jobs`; `pipeline`; `engine`.
 
 pub mod assets;
 pub mod control;

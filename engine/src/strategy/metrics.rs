@@ -85,11 +85,11 @@ pub(super) fn of_curve(curve: &[f64], days: f64, bars_per_year: f64) -> Metrics 
 /// How far each value lies below the highest until then, as a share of that.
 pub(super) fn drawdowns(curve: &[f64]) -> Vec<f64> {
     let mut top = f64::MIN;
-    let mut below = |value: &f64| {
+    let below = |value: &f64| {
         top = top.max(*value);
         1.0 - value / top
     };
-    curve.iter().map(|value| below(value)).collect()
+    curve.iter().map(below).collect()
 }
 
 #[cfg(test)]

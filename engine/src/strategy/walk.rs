@@ -62,7 +62,8 @@ impl WalkSplit {
     /// [`ErrorKind::Input`] where the split makes no sense or there are too few bars for it.
     pub fn ranges(&self, bars: usize) -> Result<Vec<(Range<usize>, Range<usize>)>> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Input, Stage::Strategy, what));
-        if !(1..=100).contains(&self.folds) || !(self.in_sample > 0.0 && self.in_sample < 1.0) {
+        let share = self.in_sample;
+        if !((1..=100).contains(&self.folds) && share > 0.0 && share < 1.0) {
             return wrong("a split has 1 to 100 folds, and a share between 0 and 1 is seen".into());
         }
         let folds = self.folds as usize;

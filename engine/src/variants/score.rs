@@ -83,7 +83,7 @@ impl Policy {
         let Blend { clicks, revenue, spend } = self.blend;
         let parts = [clicks, revenue, spend];
         let wrong = |what: &'static str| Err(Error::new(ErrorKind::Input, Stage::Variants, what));
-        if !(self.half_life_days > 0.0) {
+        if self.half_life_days.is_nan() || self.half_life_days <= 0.0 {
             return wrong("half_life_days is above 0");
         }
         if !parts.iter().all(|part| *part >= 0.0 && part.is_finite()) || parts == [0.0; 3] {

@@ -174,7 +174,7 @@ fn cue_of<'h, 'p>(
     let same = |cue: &&Hit<'_>| sentence(cue) == sentence(condition);
     let behind = || cues().find(|cue| cue.from > condition.from && same(cue));
     let near = |cue: &&Hit<'_>| condition.from - cue.to <= reach;
-    before().filter(same).last().or_else(behind).or_else(|| before().filter(near).last())
+    before().rfind(same).or_else(behind).or_else(|| before().rfind(near))
 }
 
 /// A strategy that is being put together.
