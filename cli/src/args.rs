@@ -1,18 +1,25 @@
 //! The grammar of the command line. Options are parsed into the library's types here, so that a
 //! wrong one is told before anything runs.
 
+use crate::commands::assets::AssetsArgs;
 use crate::commands::batch::BatchArgs;
 use crate::commands::bench::BenchArgs;
+use crate::commands::clips::ClipsArgs;
 use crate::commands::costs::CostsArgs;
 use crate::commands::devices::DevicesArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::insight::{InsightArgs, KeywordsArgs};
 use crate::commands::jobs::JobsArgs;
 use crate::commands::library::LibraryArgs;
+use crate::commands::pipeline::PipelineArgs;
 use crate::commands::process::ProcessArgs;
 use crate::commands::remix::RemixArgs;
 use crate::commands::render::{ConcatArgs, CutArgs, RenderArgs, VerifyArgs};
 use crate::commands::search::SearchArgs;
 use crate::commands::watch::WatchArgs;
+use crate::commands::strategy::StrategyArgs;
+use crate::commands::variants::VariantsArgs;
+use crate::commands::winners::WinnersArgs;
 use crate::commands::worker::WorkerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::device::ComputeChoice;
@@ -214,6 +221,28 @@ pub enum Command {
         after_help = "Examples:\n  rushes why talk.mp4\n  rushes why footage/ --every 2s --json | jq '.stages[] | select(.runs)'"
     )]
     Why(ProcessArgs),
+    /// Find what matters in films of a library: terms, key phrases, amounts and dates, chapters, patterns
+    #[command(
+        after_help = "Examples:\n  rushes insight talk.mp4\n  rushes insight lesson --dictionary options.csv --rules setups.toml --json\n\nFilms are processed first (`rushes process`). Dictionaries and rules that are to hold for a whole\nlibrary lie in its folders dictionaries/ and rules/; docs/insight.md explains both."
+    )]
+    Insight(InsightArgs),
+    /// List the terms of dictionaries that are said or written in films of a library
+    #[command(
+        after_help = "Examples:\n  rushes keywords lesson.mp4\n  rushes keywords lesson --category risk --all --csv > risk.csv"
+    )]
+    Keywords(KeywordsArgs),
+    /// Rank the stretches of films that are worth something for a purpose; cut, export or judge them
+    #[command(
+        after_help = "Examples:\n  rushes clips talk.mp4 --purpose hook --limit 5 --why\n  rushes clips talk.mp4 --cut -o clips\n  rushes clips talk lesson --export parquet -o clips.parquet\n  rushes clips score remix.json\n\nFilms are processed first (`rushes process`). What is worth how much stands in scores.toml of the\nlibrary; docs/insight.md has the features and the form."
+    )]
+    Clips(ClipsArgs),
+    /// Remember clips that did well, and tell how near other clips are to them
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes winners add talk@12s-30s --list shorts --note \"80k views\"\n  rushes winners near talk@1:02-1:20 --list shorts"
+    )]
+    Winners(WinnersArgs),
     /// Find moments in a library: by words that are said, by what is meant, by what is shown
     #[command(
         after_help = "Examples:\n  rushes search \"the age of foolishness\"\n  rushes search \"a rabbit in the grass\" --limit 3 --json\n  rushes search --image photo.jpg --html found.html\n  rushes search --like talk@62.5\n  rushes search \"the price\" --tag interview --from 10m --kind said,meant"
@@ -298,6 +327,34 @@ pub enum Command {
         after_help = "Examples:\n  rushes verify reel.mp4\n  rushes verify variants/*.mp4 --quick --json"
     )]
     Verify(VerifyArgs),
+    /// Run many steps on films by a recipe, with one command
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes pipeline run lesson.mp4 --recipe trading\n  rushes pipeline recipes"
+    )]
+    Pipeline(PipelineArgs),
+    /// Trading rules out of what is said: found, tested on prices, promoted where they hold
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes strategy extract lesson -o rules.json\n  rushes strategy backtest rules.json --prices ohlcv.csv\n\nThis is research into what was said. It is no advice."
+    )]
+    Strategy(StrategyArgs),
+    /// Keep videos, sounds, pictures, fonts, colour tables and templates under names
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes assets add intro.mp4 --tag brand --licence CC-BY-4.0\n  rushes assets search brand --kind video\n\nSpecs of `rushes render` name them: {\"file\": \"asset:intro\"}."
+    )]
+    Assets(AssetsArgs),
+    /// Share out what is shown among a film's variants, by how they do
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rushes variants import results.csv\n  rushes variants allocate --seed 7"
+    )]
+    Variants(VariantsArgs),
     /// Fetch and check models and sample media
     #[command(
         subcommand_required = true,
@@ -567,8 +624,11 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
 #[derive(Args, Debug)]
 pub struct Transcribe {
     /// Files, folders, globs, or - for standard input
-    #[arg(required = true)]
+    #[arg(required_unless_present = "schema")]
     pub inputs: Vec<PathBuf>,
+    /// Print the JSON schema of transcripts (--format json) instead
+    #[arg(long)]
+    pub schema: bool,
     /// Folder to write into, a file of each format for each input [default: standard output]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -592,7 +652,7 @@ pub enum TranscriptFormat {
 }
 
 /// How speech is recognised.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Speech")]
 pub struct SpeechArgs {
     /// Whisper model: tiny, base, small, medium, large-v3, large-v3-turbo, or a name from

@@ -3,10 +3,12 @@
 use crate::control::{Cancel, Progress};
 use crate::embed::Embedders;
 use crate::error::Result;
+use crate::insight::Insight;
+use crate::insight::clips::Purpose;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::media::{FramePolicy, MediaInfo, PictureSize, Precision, probe};
-use crate::pipeline::{Detector, Made, Process, ProcessReport, Run, Stages, WithSpeech};
+use crate::pipeline::{Detector, Lesson, Made, Process, ProcessReport, Run, Stages, WithSpeech};
 use crate::search::{Answer, Indexed, SearchQuery, index_library, search};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::TranscribeSettings;
@@ -61,6 +63,24 @@ impl Engine {
     /// As [`crate::search::index_library`].
     pub fn index(&self) -> Result<Indexed> {
         index_library(&self.library, &self.run.cancel)
+    }
+
+    /// What is looked for in this library's films: what comes with the engine, and the dictionaries and
+    /// rules in the library's folders `dictionaries/` and `rules/`.
+    ///
+    /// # Errors
+    /// As [`Insight::of_library`].
+    pub fn insight(&self) -> Result<Insight> {
+        Insight::of_library(self.library.folder())
+    }
+
+    /// What clips of this library may be wanted for: the engine's purposes, and those of the library's
+    /// `scores.toml`.
+    ///
+    /// # Errors
+    /// As [`Purpose::of_library`].
+    pub fn purposes(&self) -> Result<Arc<[Purpose]>> {
+        Ok(Purpose::of_library(self.library.folder())?.into())
     }
 
     /// Reads what `input` is made of.
@@ -139,6 +159,27 @@ impl ProcessBuilder<'_> {
     pub fn detect_by(mut self, net: &Arc<TransNet>) -> Self {
         self.job.shots.detector = Detector::TransNet;
         self.job.transnet = Some(net.clone());
+        self
+    }
+
+    /// Has what matters found in what is said and written, by `insight`, which many jobs may share.
+    #[must_use]
+    pub fn insight(mut self, insight: &Arc<Insight>) -> Self {
+        self.job.insight = Some(insight.clone());
+        self
+    }
+
+    /// Has clips found that are worth something for `purposes`, measured and scored.
+    #[must_use]
+    pub fn clips(mut self, purposes: &Arc<[Purpose]>) -> Self {
+        self.job.clips = Some(purposes.clone());
+        self
+    }
+
+    /// Has trading rules found in the transcript and tested, as `lesson` says, which many jobs may share.
+    #[must_use]
+    pub fn lesson(mut self, lesson: &Arc<Lesson>) -> Self {
+        self.job.lesson = Some(lesson.clone());
         self
     }
 

@@ -85,6 +85,14 @@ pub enum Stage {
     Timeline,
     /// Finding out what a machine has, and working on a GPU.
     Device,
+    /// Finding what matters in what is said and shown: dictionaries, rules, clips, scores.
+    Insight,
+    /// Finding trading rules, and testing them on prices.
+    Strategy,
+    /// Sharing out what is shown among variants.
+    Variants,
+    /// Keeping assets and finding them.
+    Assets,
 }
 
 impl Stage {
@@ -109,6 +117,10 @@ impl Stage {
             Self::Process => "process",
             Self::Timeline => "timeline",
             Self::Device => "device",
+            Self::Insight => "insight",
+            Self::Strategy => "strategy",
+            Self::Variants => "variants",
+            Self::Assets => "assets",
         }
     }
 }

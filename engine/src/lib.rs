@@ -16,13 +16,16 @@
 //!
 //! The floors, from the ground up (a module uses only floors below its own): `error` `time`
 //! `limits` `control` `text`; `device` `journal` `media` `onnx` `timeline`; `sched` `speech` `vision` `embed`
-//! `library` `stills`; `search` `render`; `jobs`; `pipeline`; `engine`.
+//! `library` `stills`; `search` `render` `insight` `strategy` `variants`
+//! `assets`; `remix` `jobs`; `pipeline`; `engine`.
 
+pub mod assets;
 pub mod control;
 pub mod device;
 pub mod embed;
 pub mod engine;
 pub mod error;
+pub mod insight;
 pub mod jobs;
 mod journal;
 pub mod library;
@@ -36,9 +39,11 @@ pub mod sched;
 pub mod search;
 pub mod speech;
 pub mod stills;
+pub mod strategy;
 pub mod text;
 pub mod time;
 pub mod timeline;
+pub mod variants;
 pub mod vision;
 
 pub use control::{Cancel, Progress};

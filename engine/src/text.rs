@@ -1,6 +1,7 @@
 //! Untrusted text made safe to show: what a terminal could interpret is spelled out instead.
 
 pub mod html;
+pub mod lines;
 
 use std::borrow::Cow;
 

@@ -1,19 +1,23 @@
 //! One file a verb. Here: what they share.
 
+pub mod assets;
 mod audio;
 pub mod batch;
 pub mod bench;
+pub mod clips;
 pub mod costs;
 pub mod devices;
 pub mod doctor;
 pub mod embed;
 mod frames;
 mod gpu_checks;
+pub mod insight;
 pub mod jobs;
 pub mod library;
 pub mod models;
 mod mux;
 mod ocr;
+pub mod pipeline;
 mod probe;
 pub mod process;
 pub mod remix;
@@ -22,12 +26,15 @@ pub mod search;
 mod sheet;
 mod shell;
 mod shots;
-pub mod speech;
 mod surroundings;
 mod transcribe;
 mod transnet;
+pub mod speech;
+pub mod strategy;
+pub mod variants;
 pub mod watch;
 mod why;
+pub mod winners;
 pub mod worker;
 
 use crate::args::{Cli, Command, Common};
@@ -55,6 +62,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Transcribe(args) => transcribe::run(&session, args),
         Command::Process(args) => process::run(&session, args),
         Command::Why(args) => why::run(&session, args),
+        Command::Insight(args) => insight::run(&session, args),
+        Command::Keywords(args) => insight::keywords(&session, args),
+        Command::Clips(args) => clips::run(&session, args),
+        Command::Winners(args) => winners::run(&session, args),
         Command::Search(args) => search::run(&session, args),
         Command::Library(args) => library::run(&session, args),
         Command::Mux(args) => mux::run(&session, args),
@@ -63,6 +74,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Cut(args) => render::cut(&session, args),
         Command::Concat(args) => render::concat(&session, args),
         Command::Verify(args) => render::verify(&session, args),
+        Command::Pipeline(args) => pipeline::run(&session, args),
+        Command::Strategy(args) => strategy::run(&session, args),
+        Command::Assets(args) => assets::run(&session, args),
+        Command::Variants(args) => variants::run(&session, args),
         Command::Models(args) => models::run(&session, args),
         Command::Batch(args) => batch::run(&session, args),
         Command::Bench(args) => bench::run(&session, args),

@@ -6,10 +6,12 @@ use crate::args::{DetectorChoice, SpeechArgs, side, step};
 use crate::batch::child::PARENT;
 use crate::output::{Status, say};
 use clap::{Args, ValueEnum};
+use rushes::insight::Insight;
+use rushes::insight::clips::Purpose;
 use rushes::library::{Library, StagedFile, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
 use rushes::pipeline::{
-    ExtractFrames, Process, ProcessReport, RunPage, ShotSettings, Spoken, Stages, WithSpeech,
+    ExtractFrames, Lesson, Process, ProcessReport, RunPage, ShotSettings, Spoken, Stages, WithSpeech,
 };
 use rushes::search::index_library;
 use rushes::text::plain;
@@ -21,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ProcessArgs {
     /// Files, folders or globs
     #[arg(required = true)]
@@ -41,7 +43,8 @@ pub struct ProcessArgs {
     /// Make whole pictures of interlaced ones (reads every picture)
     #[arg(long)]
     pub deinterlace: bool,
-    /// What to make [default: all; the transcript only if its models are here]. `all,ocr` adds ocr
+    /// What to make [default: all; the transcript only if its models are here]. `all,ocr,strategy` adds
+    /// these two
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
     pub stages: Vec<StageChoice>,
     /// How shots are found: by differences, or by a neural network (TransNetV2) that sees every frame
@@ -71,7 +74,14 @@ pub enum StageChoice {
     Features,
     /// What is written in pictures, for searching (not in all; needs pp-ocr-det and pp-ocr-rec)
     Ocr,
-    /// All but ocr
+    /// What matters in what is said and written: terms, concepts, chapters, patterns
+    Insight,
+    /// Stretches that are worth something, with their features and scores; measures the sound too
+    Clips,
+    /// Trading rules in what is said (with transcribe), and how they do on made-up prices (not in all;
+    /// `rushes pipeline run` takes prices and thresholds)
+    Strategy,
+    /// All but ocr and strategy
     All,
     /// What is said (with transcribe) and shown (with features) as vectors and names, for searching
     Embed,
@@ -174,6 +184,23 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
             Err(error) => return speech::refuse(session, &error).map(Err),
         },
     };
+    let looked_for = || -> rushes::Result<_> {
+        let insight = has(StageChoice::Insight).then(|| Insight::of_library(&args.library));
+        let clips = has(StageChoice::Clips).then(|| Purpose::of_library(&args.library));
+        let lesson = args.stages.contains(&StageChoice::Strategy).then(Lesson::bundled);
+        Ok((
+            insight.transpose()?.map(Arc::new),
+            clips.transpose()?.map(Arc::<[Purpose]>::from),
+            lesson.transpose()?.map(Arc::new),
+        ))
+    };
+    let (insight, clips, lesson) = match looked_for() {
+        Ok(looked_for) => looked_for,
+        Err(error) => {
+            session.output.failure(&error)?;
+            return Ok(Err(Status::Ok.and_failure(&error, true)));
+        }
+    };
     Ok(Ok(Process {
         shots: ShotSettings { detector: args.detector.into(), ..default.shots },
         transnet,
@@ -195,6 +222,9 @@ pub fn job(session: &Session, args: &ProcessArgs) -> anyhow::Result<Result<Proce
         transcript,
         embedders,
         ocr,
+        insight,
+        clips,
+        lesson,
         trust: if args.verify { Trust::Nothing } else { Trust::Stamp },
         ..default
     }))
@@ -293,7 +323,7 @@ fn took(report: &ProcessReport) -> Vec<Took> {
 }
 
 /// Searches in large libraries are quick where what is new is in their index.
-fn index(session: &Session, library: &Library) -> anyhow::Result<()> {
+pub fn index(session: &Session, library: &Library) -> anyhow::Result<()> {
     if session.run.cancel.is_cancelled() {
         return Ok(());
     }

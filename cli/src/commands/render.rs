@@ -61,6 +61,9 @@ pub struct RenderArgs {
     /// Folder of fonts and models that were pulled [default: as `rushes models`]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
+    /// The store that `asset:NAME` in the spec refers to
+    #[arg(long, default_value = "assets", value_name = "DIR")]
+    pub assets: PathBuf,
     /// Print the JSON schema of specs instead
     #[arg(long)]
     pub schema: bool,
@@ -190,13 +193,18 @@ fn refuse(session: &Session, spec: &Path, faults: &Faults) -> anyhow::Result<Sta
 }
 
 /// A spec as it was read.
-enum Read {
+pub enum Read {
     Template(Template),
     Edit(Box<Draft>),
 }
 
-fn read(session: &Session, path: &Path) -> Result<Result<Read, Faults>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
+pub fn read(session: &Session, path: &Path, assets: &Path) -> Result<Result<Read, Faults>, Error> {
+    let mut text = std::fs::read_to_string(path).map_err(|e| Error::io(Stage::Open, path, e))?;
+    // No store is made for a spec that names no asset.
+    if text.contains(rushes::assets::SCHEME) {
+        let store = super::assets::open(session, assets, None)?;
+        text = store.in_text(&text, &session.run.cancel).map_err(|error| error.input(path))?;
+    }
     let otio = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("otio"));
     if !otio {
         return Ok(Template::sketch(&text).map(Read::Template));
@@ -219,7 +227,7 @@ pub fn render(session: &Session, args: &RenderArgs) -> anyhow::Result<Status> {
         return Ok(Status::Ok);
     }
     let Some(spec) = &args.spec else { anyhow::bail!("give a spec") };
-    let read = match read(session, spec) {
+    let read = match read(session, spec, &args.assets) {
         Ok(Ok(read)) => read,
         Ok(Err(faults)) => return refuse(session, spec, &faults),
         Err(error) => {
@@ -519,6 +527,25 @@ pub fn concat(session: &Session, args: &ConcatArgs) -> anyhow::Result<Status> {
         .map(|film| Stretch { film: film.clone(), from: None, to: None })
         .collect();
     quick(session, &stretches, &args.way)
+}
+
+/// Renders `stretches` into `output`, copying what can be copied.
+pub fn cut_to(
+    session: &Session,
+    stretches: &[Stretch],
+    output: &Path,
+) -> anyhow::Result<RenderReport> {
+    let (limits, cancel) = (&session.run.limits, &session.run.cancel);
+    let made = render::sequence(stretches, limits, cancel)?;
+    let mut wanted = made.outputs.first().cloned();
+    if let Some(wanted) = &mut wanted {
+        wanted.copy = Some(true);
+    }
+    let edit = Edit::open(made, Path::new(""), limits, cancel)?
+        .jobs(jobs(session, None))
+        .force(session.run.force);
+    let target = Target::new(&edit.timeline().canvas, wanted.as_ref(), output)?;
+    Ok(edit.render(&target, output)?)
 }
 
 fn quick(session: &Session, stretches: &[Stretch], way: &Way) -> anyhow::Result<Status> {

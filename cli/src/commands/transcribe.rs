@@ -8,7 +8,7 @@ use crate::progress::Bars;
 use rushes::Error;
 use rushes::media::Notice;
 use rushes::pipeline::{Made, Run, Transcribe, Transcribed};
-use rushes::speech::subtitles::{LineWishes, SubtitleFormat};
+use rushes::speech::subtitles::{LineWishes, SubtitleFormat, transcript_schema};
 use rushes::speech::{Speech, TranscribeCounts};
 use rushes::text::plain;
 use serde::Serialize;
@@ -50,6 +50,10 @@ struct Done {
 }
 
 pub fn run(session: &Session, args: &Args) -> anyhow::Result<Status> {
+    if args.schema {
+        session.output.bytes(transcript_schema()?.as_bytes())?;
+        return Ok(Status::Ok);
+    }
     if args.output.is_none() && args.format.len() > 1 {
         anyhow::bail!("several formats need a folder to go to: give -o DIR");
     }

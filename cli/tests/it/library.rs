@@ -27,7 +27,13 @@ fn processed() -> (tempfile::TempDir, PathBuf) {
     let dir = folder();
     copy(&film(), dir.path().join("a.mp4"));
     let record = process(dir.path(), &["a.mp4"]);
-    assert_eq!(ran(&record), ["probe", "frames", "sheet", "audio", "shots", "features", "report"]);
+    assert_eq!(
+        ran(&record),
+        [
+            "probe", "frames", "sheet", "audio", "sound", "shots", "features", "insight", "clips",
+            "report"
+        ]
+    );
     let own = dir.path().join(record["output"].as_str().unwrap());
     (dir, own)
 }
@@ -48,7 +54,10 @@ fn only_what_a_change_touches_runs_again() {
     );
     assert_eq!(files(&own.join("frames")).len(), 3);
     assert_eq!(std::fs::metadata(own.join("audio.flac")).unwrap().modified().unwrap(), sound);
-    let all = ["probe", "frames", "sheet", "audio", "shots", "features", "report"];
+    let all = [
+        "probe", "frames", "sheet", "audio", "sound", "shots", "features", "insight", "clips",
+        "report",
+    ];
     assert_eq!(ran(&process(dir, &["a.mp4", "--force"])), all);
     assert!(ran(&process(dir, &["a.mp4", "--verify"])).is_empty());
 }

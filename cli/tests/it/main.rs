@@ -3,20 +3,25 @@
 #![allow(missing_docs)]
 
 mod again;
+mod assets;
 mod batch;
 mod damage;
 mod devices;
+mod ghosts;
 mod hostile;
+mod insight;
 mod joint;
 mod library;
 mod models;
 mod names;
+mod pipeline;
 mod pipes;
 mod render;
 mod runs;
 mod search;
 mod signals;
 mod slides;
+mod strategy;
 mod support;
 mod transcribe;
 mod verbs;

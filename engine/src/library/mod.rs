@@ -10,6 +10,7 @@ mod key;
 mod publish;
 mod record;
 mod staging;
+pub mod table;
 
 pub use catalogue::{CATALOGUE, Catalogue, MediaRow, refuse_network};
 pub use content::{ContentId, content_id};

@@ -6,9 +6,11 @@
 mod audio;
 mod collect;
 mod frames;
+mod lesson;
 mod plan;
 mod process;
 mod run_page;
+pub mod recipe;
 mod runner;
 mod sheet;
 mod shots;
@@ -20,6 +22,7 @@ mod transcribe;
 
 pub use audio::ExtractAudio;
 pub use frames::{ExtractFrames, FrameFile};
+pub use lesson::Lesson;
 pub use plan::{Planned, Why};
 pub use process::{LeftOut, Process, ProcessReport, Spoken, StageAccount, Stages, WithSpeech};
 pub use run_page::RunPage;

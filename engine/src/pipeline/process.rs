@@ -5,11 +5,14 @@ use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::looks::Eye;
 use super::stages::{
-    audio, features, frames, looks, meaning, ocr, probe, report, sheet, shots, shown, transcript,
+    audio, clips, features, frames, insight, looks, meaning, ocr, probe, report, sheet, shots, shown,
+    sound, taught, transcript,
 };
-use super::{ExtractAudio, ExtractFrames, FrameFile, Made, Run, ShotSettings, runner};
+use super::{ExtractAudio, ExtractFrames, FrameFile, Lesson, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;
 use crate::error::Result;
+use crate::insight::Insight;
+use crate::insight::clips::Purpose;
 use crate::library::{Identity, Library, Trust};
 use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
 use crate::speech::setup::Speech;
@@ -54,6 +57,14 @@ pub struct Process {
     pub ocr: Option<Arc<Ocr>>,
     /// Why stages that were wanted are not run, by their names: a model is missing, say. For reports.
     pub unable: BTreeMap<String, String>,
+    /// What is looked for in what is said and written: terms, concepts, chapters, patterns; nothing
+    /// without. Many jobs may share it.
+    pub insight: Option<Arc<Insight>>,
+    /// What clips are wanted for: the best of the film for each are kept, with their features, for
+    /// which the sound is measured too; none without.
+    pub clips: Option<Arc<[Purpose]>>,
+    /// How trading rules in the transcript are found and tested; none are looked for without.
+    pub lesson: Option<Arc<Lesson>>,
     /// Whether files that look untouched are believed to be.
     pub trust: Trust,
 }
@@ -110,6 +121,9 @@ impl Default for Process {
             embedders: None,
             ocr: None,
             unable: BTreeMap::new(),
+            insight: None,
+            clips: None,
+            lesson: None,
             trust: Trust::Stamp,
         }
     }
@@ -218,6 +232,9 @@ impl Process {
         if self.stages.audio {
             stages.push(Box::new(audio::Audio(&self.audio)));
         }
+        if self.clips.is_some() {
+            stages.push(Box::new(sound::Sound));
+        }
         let features = self.stages.features || self.ocr.is_some();
         if self.stages.shots || features {
             let net = self.transnet.as_deref();
@@ -248,6 +265,17 @@ impl Process {
             if let Some((embedders, _)) = models.filter(|(_, models)| models.text.is_some()) {
                 stages.push(Box::new(meaning::Meaning(embedders)));
             }
+        }
+        if let Some(insight) = &self.insight {
+            stages.push(Box::new(insight::Find(insight)));
+        }
+        if let Some(purposes) = &self.clips {
+            stages.push(Box::new(clips::Clips(purposes)));
+        }
+        if let Some(lesson) = self.lesson.as_deref().filter(|_| self.transcript.is_some()) {
+            stages.push(Box::new(taught::Strategies(lesson)));
+            stages.push(Box::new(taught::Backtests(lesson)));
+            stages.push(Box::new(taught::Promotions(lesson)));
         }
         let left_out = self.left_out(&stages);
         stages.push(Box::new(report::Report { left_out }));

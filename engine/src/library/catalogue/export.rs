@@ -1,7 +1,7 @@
 //! The catalogue's rows for other programs: JSON lines and CSV.
 
 use super::{Catalogue, failed};
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -30,12 +30,36 @@ pub const TABLES: &[&str] = &[
     "shots",
     "frames",
     "frame_texts",
+    "keywords",
+    "concepts",
+    "chapters",
+    "patterns",
+    "pattern_parts",
+    "sounds",
     "clips",
+    "clip_scores",
+    "winners",
     "features",
     "embeddings",
+    "strategies",
+    "backtests",
+    "promotions",
 ];
 
 impl Catalogue {
+    /// How many rows a table (one of [`TABLES`]) has.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`]; [`ErrorKind::Internal`] for another name.
+    pub fn count(&self, table: &str) -> Result<u64> {
+        if !TABLES.contains(&table) {
+            let what = format!("`{table}` is no table of a library");
+            return Err(Error::new(ErrorKind::Internal, Stage::Process, what));
+        }
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.read(|db| db.query_row(&sql, [], |row| row.get(0)).map(i64::cast_unsigned))
+    }
+
     /// Writes the rows of `tables` (names out of [`TABLES`]) to `out`, one after the other.
     ///
     /// Columns are those of the catalogue; times `X_ticks` and `X_base` are joined by `X`, exactly,
@@ -127,12 +151,17 @@ fn plain(name: &str, value: ValueRef<'_>) -> Value {
         ValueRef::Integer(number) => json!(number),
         ValueRef::Real(number) => json!(number),
         // JSON that is stored as text stays JSON.
-        ValueRef::Text(text) if matches!(name, "parts" | "summary" | "info") => {
+        ValueRef::Text(text)
+            if matches!(
+                name,
+                "parts" | "summary" | "info" | "reasons" | "rules" | "study" | "record"
+            ) =>
+        {
             serde_json::from_slice(text).unwrap_or(Value::Null)
         }
         ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
         ValueRef::Blob(bytes) => match name {
-            "vector" => {
+            "vector" | "windows" => {
                 let (values, _) = bytes.as_chunks::<4>();
                 json!(values.iter().map(|v| f32::from_le_bytes(*v)).collect::<Vec<_>>())
             }
@@ -144,7 +173,7 @@ fn plain(name: &str, value: ValueRef<'_>) -> Value {
 
 /// A value as a cell of CSV. A text that a spreadsheet would run as a formula gets an apostrophe
 /// in front (owasp.org, CSV injection); numbers stay numbers.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {

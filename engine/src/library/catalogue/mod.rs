@@ -6,6 +6,7 @@
 //! No SQL leaves this module: rows go in and out as the structs of [`rows`].
 
 mod export;
+pub mod insight;
 mod media;
 mod place;
 pub mod read;
@@ -14,10 +15,13 @@ mod runs;
 mod schema;
 mod scope;
 mod tags;
+pub mod taught;
 mod text;
 mod values;
+pub mod winners;
 mod write;
 
+pub(crate) use export::cell as csv_cell;
 pub use export::{ExportFormat, TABLES};
 pub(crate) use media::now_ns;
 pub use media::{FileStamp, MediaRow, SeenPath};

@@ -24,7 +24,7 @@ pub struct ProbeRow {
 }
 
 impl Catalogue {
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         media: i64,
@@ -184,10 +184,16 @@ impl Catalogue {
     /// # Errors
     /// As [`Catalogue::open`].
     pub fn clips_of(&self, media: i64) -> Result<Vec<Stored<ClipRow>>> {
-        let sql = "SELECT id, start_ticks, start_base, end_ticks, end_base, title, score \
-                   FROM clips WHERE media_id = ?1 ORDER BY id";
+        let sql = "SELECT id, start_ticks, start_base, end_ticks, end_base, title, score, kind, \
+                   text FROM clips WHERE media_id = ?1 ORDER BY id";
         self.rows(sql, media, |row| {
-            let clip = ClipRow { span: span(row, 1)?, title: row.get(5)?, score: row.get(6)? };
+            let clip = ClipRow {
+                span: span(row, 1)?,
+                title: row.get(5)?,
+                score: row.get(6)?,
+                kind: row.get(7)?,
+                text: row.get(8)?,
+            };
             Ok(Stored { id: row.get(0)?, row: clip })
         })
     }
@@ -221,6 +227,26 @@ impl Catalogue {
             let mut rows = all.query([model])?;
             while let Some(row) = rows.next()? {
                 take(row.get(8)?, embedding(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives every vector of a medium to `take`, in order of their numbers.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`].
+    pub fn each_embedding_of(
+        &self,
+        media: i64,
+        mut take: impl FnMut(Stored<EmbeddingRow>),
+    ) -> Result<()> {
+        self.read(|db| {
+            let mut all =
+                db.prepare_cached(&format!("{EMBEDDING} WHERE media_id = ?1 ORDER BY id"))?;
+            let mut rows = all.query([media])?;
+            while let Some(row) = rows.next()? {
+                take(embedding(row)?);
             }
             Ok(())
         })

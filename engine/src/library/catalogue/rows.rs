@@ -1,5 +1,8 @@
 //! What stages put into the catalogue, and what comes out of it again.
 
+use super::insight::{InsightRows, SoundRow};
+use super::taught::TaughtRows;
+use super::winners::ClipScoreRow;
 use crate::media::MediaInfo;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;
@@ -17,12 +20,20 @@ pub struct Rows {
     pub frames: Vec<FrameRow>,
     /// Text seen in frames.
     pub texts: Vec<FrameTextRow>,
+    /// What matters: terms, concepts, chapters, patterns.
+    pub insight: InsightRows,
+    /// Measurements of the sound.
+    pub sound: Option<SoundRow>,
     /// Clips that a stage proposes.
     pub clips: Vec<ClipRow>,
+    /// What they are worth.
+    pub clip_scores: Vec<ClipScoreRow>,
     /// Measured properties.
     pub features: Vec<FeatureRow>,
     /// Vectors.
     pub embeddings: Vec<EmbeddingRow>,
+    /// Rules that are taught, how they did, what was decided.
+    pub taught: TaughtRows,
 }
 
 /// A row with its number in the catalogue.
@@ -148,6 +159,10 @@ pub struct ClipRow {
     pub title: String,
     /// How much it is worth, higher is more.
     pub score: Option<f64>,
+    /// What it was made from: `sentences`, `shot`, `chapter`.
+    pub kind: Option<String>,
+    /// What is said in it.
+    pub text: Option<String>,
 }
 
 /// A measured property, e.g. `sharpness`, or `label:beach` with a probability.

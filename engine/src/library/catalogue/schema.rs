@@ -19,6 +19,8 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
+    include_str!("schema-7.sql"),
 ];
 
 /// Where the copy of a file of `version` goes before it is changed.
@@ -207,6 +209,26 @@ mod tests {
         let backup = open(&backup_path(&file, 3));
         assert_eq!(count(&backup, "SELECT count(*) FROM media"), 1);
         assert!(backup.prepare("SELECT * FROM tags").is_err());
+    }
+
+    #[test]
+    fn clips_of_version_3_stay_and_may_be_scored() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.db");
+        migrate(&mut open(&file), &file, &STEPS[..3]).unwrap();
+        let old = "INSERT INTO media VALUES (1, zeroblob(32), 1, 'a', 'a', 1);
+            INSERT INTO runs VALUES (1, 1, 'x', 'done', zeroblob(32), '', 1, 1, '', '', NULL);
+            INSERT INTO clips VALUES (1, 1, 1, 0, 5, 1, 5, 'old', 0.5)";
+        open(&file).execute_batch(old).unwrap();
+        migrate(&mut open(&file), &file, STEPS).unwrap();
+        assert!(backup_path(&file, 3).is_file());
+        let db = open(&file);
+        let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(count("SELECT count(*) FROM clips WHERE title = 'old' AND kind IS NULL"), 1);
+        db.execute("INSERT INTO clip_scores VALUES (1, 'hook', 50, '[]')", []).unwrap();
+        db.pragma_update(None, "foreign_keys", "ON").unwrap();
+        db.execute("DELETE FROM media", []).unwrap();
+        assert_eq!(count("SELECT count(*) FROM clip_scores"), 0);
     }
 
     #[test]

@@ -103,7 +103,13 @@ fn pictures() -> Rows {
             bounds: [0.0, 0.25, 0.5, 1.0],
             span: Some(span(15, 18)),
         }],
-        clips: vec![ClipRow { span: span(1, 2), title: "start".into(), score: None }],
+        clips: vec![ClipRow {
+            span: span(1, 2),
+            title: "start".into(),
+            score: None,
+            kind: None,
+            text: None,
+        }],
         features: vec![
             FeatureRow {
                 owner: Owner::Frame(RowRef::New(0)),

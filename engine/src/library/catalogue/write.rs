@@ -50,9 +50,20 @@ pub(super) fn write(db: &Connection, media: i64, run: i64, rows: &Rows) -> rusql
     written.shots = shots(db, media, run, &rows.shots)?;
     written.frames = frames(db, media, run, &rows.frames, &written)?;
     texts(db, media, run, &rows.texts, &written)?;
+    super::insight::write(db, media, run, &rows.insight)?;
+    if let Some(row) = &rows.sound {
+        super::insight::write_sound(db, media, run, row)?;
+    }
     written.clips = clips(db, media, run, &rows.clips)?;
+    let mut score = db.prepare_cached("INSERT INTO clip_scores VALUES (?1, ?2, ?3, ?4)")?;
+    for row in &rows.clip_scores {
+        let new = RowRef::New(usize::try_from(row.clip).unwrap_or(usize::MAX));
+        let clip = Written::id(&written.clips, new)?;
+        score.execute(params![clip, row.purpose, row.score, row.reasons])?;
+    }
     features(db, media, run, &rows.features, &written)?;
-    embeddings(db, media, run, &rows.embeddings, &written)
+    embeddings(db, media, run, &rows.embeddings, &written)?;
+    super::taught::write(db, media, run, &rows.taught)
 }
 
 fn probe(db: &Connection, media: i64, run: i64, info: &MediaInfo) -> rusqlite::Result<()> {
@@ -271,12 +282,15 @@ fn texts(
 }
 
 fn clips(db: &Connection, media: i64, run: i64, rows: &[ClipRow]) -> rusqlite::Result<Vec<i64>> {
-    let mut insert =
-        db.prepare_cached("INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut insert = db.prepare_cached(
+        "INSERT INTO clips VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
     let ids = rows.iter().map(|row| {
         let ((start, start_base), (end, end_base)) =
             (columns(row.span.start), columns(row.span.end));
-        insert.insert(params![run, media, start, start_base, end, end_base, row.title, row.score])
+        insert.insert(params![
+            run, media, start, start_base, end, end_base, row.title, row.score, row.kind, row.text
+        ])
     });
     ids.collect()
 }

@@ -1,9 +1,11 @@
 //! The stages of the main job, one file each. [`super::stage`] tells how to add one.
 
 pub(super) mod audio;
+pub(super) mod clips;
 pub(super) mod features;
 pub(super) mod frames;
 pub(super) mod looks;
+pub(super) mod insight;
 pub(super) mod meaning;
 pub(super) mod ocr;
 mod page;
@@ -13,6 +15,9 @@ mod representatives;
 pub(super) mod sheet;
 pub(super) mod shots;
 pub(super) mod shown;
+pub(super) mod sound;
+pub(super) mod taught;
+mod taught_page;
 pub(super) mod transcript;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -28,7 +33,7 @@ fn settings(settings: &impl Serialize) -> Value {
 const NO_PICTURES: &str = "no pictures";
 const NO_SOUND: &str = "no sound";
 
-fn internal(error: &serde_json::Error) -> Error {
+fn internal(error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, Stage::Write, error.to_string())
 }
 

@@ -67,6 +67,7 @@ impl Page<'_> {
             self.player(),
             self.shots()?,
             self.pictures()?,
+            self.chapters()?,
             self.speech()?,
             self.texts()?,
             self.stages(),
@@ -159,6 +160,31 @@ impl Page<'_> {
         let file = frame.row.file.as_deref()?;
         let path = self.library.place(&format!("{}/{file}", self.media.folder)).ok()?;
         picture(&path, left)
+    }
+
+    /// Chapters, each with the terms that are said or written in it.
+    fn chapters(&self) -> Result<String> {
+        let chapters = self.catalogue.chapters_of(self.media.id)?;
+        if chapters.is_empty() {
+            return Ok(String::new());
+        }
+        let keywords = self.catalogue.keywords_of(self.media.id)?;
+        let mut out = String::from("<h2>Chapters</h2>\n<ul class=\"lines\">\n");
+        for chapter in chapters.iter().take(MAX_LINES) {
+            let own = keywords.iter().filter(|row| chapter.span.contains(row.span.start));
+            let terms: std::collections::BTreeSet<&str> =
+                own.map(|row| row.term.as_str()).collect();
+            let terms = terms.into_iter().collect::<Vec<_>>().join(", ");
+            let text = match terms.is_empty() {
+                true => chapter.title.clone(),
+                false => format!("{} ({terms})", chapter.title),
+            };
+            let time = at(chapter.span.start, "", &escape(&chapter.span.start.to_string()));
+            let _ = writeln!(out, "<li>{time}<span>{}</span></li>", escape(&text));
+        }
+        out.push_str(&cut(chapters.len()));
+        out.push_str("</ul>\n");
+        Ok(out)
     }
 
     fn speech(&self) -> Result<String> {
