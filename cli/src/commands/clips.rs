@@ -338,7 +338,7 @@ fn planned(session: &Session, spec: &Path) -> anyhow::Result<Vec<Wish>> {
         Ok(super::render::Read::Template(template)) => {
             template.fill(&Values::new()).map_err(rushes::Error::from)?
         }
-        Ok(super::render::Read::Edit(edit)) => *edit,
+        Ok(super::render::Read::Edit(edit)) => edit.whole().map_err(rushes::Error::from)?,
         Err(faults) => return Err(rushes::Error::from(faults).input(spec).into()),
     };
     let folder = spec.parent().unwrap_or(Path::new(""));

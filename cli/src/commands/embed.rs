@@ -16,7 +16,7 @@ const JOINT: [&str; 2] = ["siglip-b-16", "clip-vit-b-32"];
 const WEIGHTS: &str = "model.safetensors";
 
 /// Which models look at pictures, beside the one that names what is shown.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct LookArgs {
     /// Joint model of pictures and texts: a name from `rushes models list`, or a manifest (.toml)
     /// [default: siglip-b-16 or clip-vit-b-32, where one is here]

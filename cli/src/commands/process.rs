@@ -11,7 +11,8 @@ use rushes::insight::clips::Purpose;
 use rushes::library::{Library, StagedFile, Trust};
 use rushes::media::{FramePolicy, Notice, PictureSize, Precision};
 use rushes::pipeline::{
-    ExtractFrames, Lesson, Process, ProcessReport, RunPage, ShotSettings, Spoken, Stages, WithSpeech,
+    ExtractFrames, Lesson, Process, ProcessReport, RunPage, ShotSettings, Spoken, Stages,
+    WithSpeech,
 };
 use rushes::search::index_library;
 use rushes::text::plain;

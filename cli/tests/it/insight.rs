@@ -67,6 +67,7 @@ fn lesson(dir: &Path) -> (PathBuf, PathBuf) {
             span: Span::new(ms(start), ms(start + 3000)).unwrap(),
             text: (*text).to_owned(),
             language: "en".into(),
+            language_probability: None,
             avg_logprob: -0.1,
             no_speech_prob: 0.0,
             doubt: None,

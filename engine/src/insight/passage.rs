@@ -203,6 +203,7 @@ mod tests {
             span: span(1000, 3000),
             text: text.to_owned(),
             language: "en".to_owned(),
+            language_probability: None,
             avg_logprob: -0.5,
             no_speech_prob: 0.0,
             doubt: None,

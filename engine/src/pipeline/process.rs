@@ -5,8 +5,8 @@ use super::plan::{Known, Planned, plan};
 use super::stage::FilmStage;
 use super::stages::looks::Eye;
 use super::stages::{
-    audio, clips, features, frames, insight, looks, meaning, ocr, probe, report, sheet, shots, shown,
-    sound, taught, transcript,
+    audio, clips, features, frames, insight, looks, meaning, ocr, probe, report, sheet, shots,
+    shown, sound, taught, transcript,
 };
 use super::{ExtractAudio, ExtractFrames, FrameFile, Lesson, Made, Run, ShotSettings, runner};
 use crate::embed::Embedders;

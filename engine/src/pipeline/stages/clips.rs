@@ -9,7 +9,7 @@ use crate::insight::clips::{
 use crate::library::catalogue::rows::{ClipRow, FeatureRow, Owner, RowRef, Rows};
 use crate::library::catalogue::winners::ClipScoreRow;
 use crate::pipeline::stage::{Begun, Film, FilmStage, Finished, ReadBy, StageInputs, StageWork};
-use crate::remix::{Marks, Said, snap};
+use crate::search::snap::{Marks, Said, snap};
 use crate::time::Span;
 use serde_json::{Value, json};
 

@@ -311,6 +311,7 @@ mod tests {
             span,
             text: said.to_owned(),
             language: String::new(),
+            language_probability: None,
             avg_logprob: 0.0,
             no_speech_prob: 0.0,
             doubt: None,

@@ -16,6 +16,7 @@ fn transcript(text: &str) -> SegmentRow {
         span: Span::new(Timestamp::ZERO, at(text.split_whitespace().count())).unwrap(),
         text: text.to_owned(),
         language: "en".into(),
+        language_probability: None,
         avg_logprob: -0.1,
         no_speech_prob: 0.0,
         doubt: None,

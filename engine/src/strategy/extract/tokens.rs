@@ -276,6 +276,7 @@ mod tests {
             span,
             text: text.to_owned(),
             language: "en".into(),
+            language_probability: None,
             avg_logprob: 0.0,
             no_speech_prob: 0.0,
             doubt: None,
