@@ -17,6 +17,7 @@ use rushes::time::{Span, Timestamp};
 use rushes::timeline::{Shown, Values};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -282,10 +283,10 @@ fn score(session: &Session, args: &ScoreArgs) -> anyhow::Result<()> {
     let mut panels = Vec::new();
     for Wish { film, span, captioned, titles } in wishes {
         let media = library.find(&film)?;
-        if !films.contains_key(&media.id) {
-            films.insert(media.id, FilmData::of(&catalogue, media.id)?);
-        }
-        let Some(data) = films.get(&media.id) else { continue };
+        let data = match films.entry(media.id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(FilmData::of(&catalogue, media.id)?),
+        };
         let measured = Meter::new(data)?.measure(span);
         let said = if captioned { measured.text.chars().count() } else { 0 };
         panels.push(Panel { measured, captions: said + titles });

@@ -25,7 +25,7 @@ pub enum PipelineAction {
     #[command(
         after_help = "Examples:\n  rushes pipeline run lesson.mp4 --recipe trading\n  rushes pipeline run lesson.mp4 --recipe mine.toml --prices ohlcv.csv --json\n\nA run that was stopped goes on where it was. docs/pipeline.md shows one."
     )]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// List the recipes that come along, with their steps
     #[command(
         after_help = "Examples:\n  rushes pipeline recipes\n  rushes pipeline recipes --json | jq .steps"

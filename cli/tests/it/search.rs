@@ -275,7 +275,7 @@ fn a_picture_and_a_moment_are_questions_too_and_answers_are_pages() {
     let library = library().join("library");
     let shot =
         files(&library).into_iter().filter(|file| file.to_string_lossy().contains("/shots/"));
-    let shot = shot.last().unwrap();
+    let shot = shot.max().unwrap();
     let page = dir.path().join("found.html");
     let path = library.join(&shot);
     let hits = search(&["--image", path.to_str().unwrap(), "--html", page.to_str().unwrap()]);

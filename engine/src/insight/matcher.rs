@@ -277,8 +277,11 @@ fn number(numbers: &mut HashMap<String, u32>, word: &str) -> u32 {
     number
 }
 
+/// A term's number, and its form where it counts only as written.
+type Form = (usize, Option<String>);
+
 impl Automaton {
-    fn new(patterns: Vec<(Vec<u8>, (usize, Option<String>))>) -> Result<Option<Self>> {
+    fn new(patterns: Vec<(Vec<u8>, Form)>) -> Result<Option<Self>> {
         if patterns.is_empty() {
             return Ok(None);
         }

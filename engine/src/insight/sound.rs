@@ -318,7 +318,8 @@ mod tests {
 
     #[test]
     fn syllables_are_modulation() {
-        let wave = |t: f32| if (t * 8.0) as u32 % 2 == 0 { sine(200.0, 0.5)(t) } else { 0.0 };
+        let wave =
+            |t: f32| if ((t * 8.0) as u32).is_multiple_of(2) { sine(200.0, 0.5)(t) } else { 0.0 };
         assert!(measured(1, wave)[1].modulation > 20.0);
     }
 }

@@ -77,7 +77,9 @@ impl Titles {
         let mut names: Vec<String> = Vec::new();
         for (_, text) in scored {
             let known = |other: &String| other.contains(text) || text.contains(other.as_str());
-            if !names.iter().any(known) && !(names.is_empty() && used.iter().any(known)) {
+            let taken =
+                if names.is_empty() { used.iter().any(known) } else { names.iter().any(known) };
+            if !taken {
                 names.push(text.to_owned());
             }
             if names.len() == NAMES {

@@ -278,7 +278,7 @@ fn timeline(films: &mut Films<'_>, choices: &[Choice], rules: &Rules) -> Result<
     let canvas = canvas(&films.know(choices[0].media)?.info, size);
     let upright = canvas.size.height > canvas.size.width;
     for choice in choices {
-        let focus = is_narrower(canvas.size, &films.know(choice.media)?.info).then(|| Focus {
+        let focus = is_narrower(canvas.size, &films.know(choice.media)?.info).then_some(Focus {
             x: Animated::Still(0.5),
             y: Animated::Still(0.5),
             follow: Some(true),

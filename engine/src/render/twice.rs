@@ -43,13 +43,17 @@ fn folder(store: &Store) -> Result<(TempDir, std::path::PathBuf)> {
     Ok((folder, stats))
 }
 
+/// What pushes pictures into an encoder and hands its packets on.
+pub(super) type Give<'a> =
+    dyn FnMut(&mut FilmEncoder, &mut dyn FnMut(FilmPacket) -> Result<()>) -> Result<()> + 'a;
+
 /// The first pass over a segment, whose pictures `give` pushes into an encoder: what it found becomes
 /// a part of the key `part`. Its first packet's time is the bits that it took.
 pub(super) fn look(
     film: &FilmEncoding,
     store: &Store,
     part: &str,
-    give: &mut dyn FnMut(&mut FilmEncoder, &mut dyn FnMut(FilmPacket) -> Result<()>) -> Result<()>,
+    give: &mut Give<'_>,
 ) -> Result<()> {
     let (folder, stats) = folder(store)?;
     let film = FilmEncoding {

@@ -68,7 +68,9 @@ pub fn fuse<R>(lists: Vec<(f64, Vec<Place<R>>)>) -> Vec<Moment<R>> {
         };
         b.share.total_cmp(&a.share).then_with(by_place)
     });
-    let mut films: HashMap<i64, Vec<(Span, Vec<Ranked<R>>)>> = HashMap::new();
+    /// What lies together in a film, and where.
+    type Groups<R> = Vec<(Span, Vec<Ranked<R>>)>;
+    let mut films: HashMap<i64, Groups<R>> = HashMap::new();
     for ranked in all {
         let Place { media, span, .. } = ranked.place;
         let groups = films.entry(media).or_default();

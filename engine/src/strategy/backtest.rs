@@ -475,7 +475,8 @@ mod tests {
     }
 
     fn taught(which: usize) -> Strategy {
-        let mut made = strategy(if which % 2 == 0 { Direction::Long } else { Direction::Short });
+        let mut made =
+            strategy(if which.is_multiple_of(2) { Direction::Long } else { Direction::Short });
         let close = || Operand::Price(PriceField::Close);
         let (entry, exit) = match which % 3 {
             0 => (Operand::Sma { period: 5 }, Operand::Ema { period: 7 }),

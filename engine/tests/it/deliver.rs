@@ -118,7 +118,7 @@ fn interlaced_films_are_made_whole_the_same_way_from_anywhere() {
             |reading| reading.deinterlace(deinterlace),
             rushes::FramePolicy::All,
             rushes::Precision::Exact,
-            |picked, converter| crate::support::native(picked, converter),
+            crate::support::native,
         )
         .unwrap()
         .0

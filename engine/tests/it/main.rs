@@ -1,6 +1,12 @@
 //! Tests of the library through its public face, on generated films, hostile bytes and, where
 //! `../shared/data` is there, third-party media with known answers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 mod bounds;
 mod captions;

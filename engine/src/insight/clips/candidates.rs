@@ -85,7 +85,7 @@ pub fn candidates(
     );
     add(CandidateKind::Silence, between(&spans, bounds));
     add(CandidateKind::Shots, runs(shots, bounds));
-    all.sort_by(|a, b| (a.span.start, a.span.end, a.kind).cmp(&(b.span.start, b.span.end, b.kind)));
+    all.sort_by_key(|clip| (clip.span.start, clip.span.end, clip.kind));
     all.dedup_by(|a, b| a.span == b.span);
     if all.len() > bounds.most {
         // Evenly over the film, so that its end is not left out.
