@@ -5,8 +5,8 @@ use super::embedding::{Embedding, ModelId};
 use super::picture::Preparation;
 use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::media::Resizer;
 use crate::onnx::owner::Owner;
-use fast_image_resize::Resizer;
 use image::RgbImage;
 
 /// Pixels of a batch at the network's size: 16 pictures of 224 x 224.

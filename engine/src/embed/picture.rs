@@ -1,8 +1,7 @@
 //! Pictures as a network wants them: size, crop, scale of values.
 
 use crate::error::{Error, ErrorKind, Result, Stage};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use crate::media::{ResizeFilter, Resizer, resize_rgb};
 use image::RgbImage;
 
 /// How a picture is brought to the network's size.
@@ -48,22 +47,18 @@ impl Preparation {
             return Err(refused("a picture without area cannot be embedded".into()));
         }
         let (wide, high) = self.scaled(width, height);
-        let from = ImageRef::new(width, height, picture.as_raw(), PixelType::U8x3)
-            .map_err(|error| refused(error.to_string()))?;
-        let mut scaled = Image::new(wide, high, PixelType::U8x3);
         let filter = match self.filter {
-            Filter::Bilinear => FilterType::Bilinear,
-            Filter::Bicubic => FilterType::CatmullRom,
+            Filter::Bilinear => ResizeFilter::Bilinear,
+            Filter::Bicubic => ResizeFilter::CatmullRom,
         };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        resizer.resize(&from, &mut scaled, &options).map_err(|error| refused(error.to_string()))?;
+        let scaled = resize_rgb(resizer, picture.as_raw(), (width, height), (wide, high), filter)?;
         let (size_x, size_y) = (self.size.0 as usize, self.size.1 as usize);
         let left = (wide as usize).saturating_sub(size_x) / 2;
         let top = (high as usize).saturating_sub(size_y) / 2;
         let mut values = Vec::with_capacity(3 * size_x * size_y);
         for colour in 0..3 {
             let (mean, deviation) = (self.mean[colour], self.deviation[colour]);
-            let rows = scaled.buffer().chunks_exact(3 * wide as usize).skip(top).take(size_y);
+            let rows = scaled.chunks_exact(3 * wide as usize).skip(top).take(size_y);
             for row in rows {
                 let row = row[3 * left..].chunks_exact(3).take(size_x);
                 values.extend(row.map(|p| (f32::from(p[colour]) / 255.0 - mean) / deviation));

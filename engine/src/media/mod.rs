@@ -40,6 +40,7 @@ mod probe;
 mod queue;
 mod reading;
 mod report;
+mod resize;
 mod select;
 mod sequence;
 mod small;
@@ -74,6 +75,7 @@ pub use planar::{PlanarConverter, PlanarPicture, PlanarRef, PlanarSamples, plana
 pub use probe::probe;
 pub use reading::{FrameSink, GroupJudge, Picked, Reading};
 pub use report::{Notice, ReadReport, SoundReport};
+pub(crate) use resize::{ResizeFilter, Resizer, resize_rgb};
 pub use select::{FramePolicy, Precision};
 pub use small::{SMALL_HEIGHT, SMALL_WIDTH, SmallPicture};
 pub use sound::{AudioChunk, Channels, SoundFormat, SoundShape, SoundSink};

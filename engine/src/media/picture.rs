@@ -7,8 +7,8 @@ use super::colour::Colour;
 use super::frame::VideoFrame;
 use super::info::Rotation;
 use super::input::libav_error;
+use super::resize::{ResizeFilter, Resizer, resize_rgb};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use fast_image_resize as fir;
 use ffmpeg::ffi;
 use ffmpeg::software::scaling;
 use ffmpeg_next as ffmpeg;
@@ -56,7 +56,7 @@ impl PictureSize {
 #[derive(Default)]
 pub struct PictureConverter {
     scaler: Option<Scaler>,
-    resizer: fir::Resizer,
+    resizer: Resizer,
     rgb: Vec<u8>,
 }
 
@@ -130,19 +130,10 @@ impl PictureConverter {
     }
 
     fn resize(&mut self, from_w: u32, from_h: u32, width: u32, height: u32) -> Result<Vec<u8>> {
-        let failed = |what: String| Error::new(ErrorKind::Internal, Stage::Convert, what);
-        let source = fir::images::ImageRef::new(from_w, from_h, &self.rgb, fir::PixelType::U8x3)
-            .map_err(|e| failed(e.to_string()))?;
-        let mut target = fir::images::Image::new(width, height, fir::PixelType::U8x3);
         // Bilinear convolution spans all source pixels when shrinking (an area filter with soft
         // edges) and does not ring; Catmull-Rom keeps edges crisp when enlarging.
-        let filter =
-            if width < from_w { fir::FilterType::Bilinear } else { fir::FilterType::CatmullRom };
-        let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Convolution(filter))
-            .use_alpha(false);
-        self.resizer.resize(&source, &mut target, &options).map_err(|e| failed(e.to_string()))?;
-        Ok(target.into_vec())
+        let filter = if width < from_w { ResizeFilter::Bilinear } else { ResizeFilter::CatmullRom };
+        resize_rgb(&mut self.resizer, &self.rgb, (from_w, from_h), (width, height), filter)
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::quad::Quad;
 use super::regions::{Map, regions};
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::Result;
+use crate::media::{ResizeFilter, Resizer, resize_rgb};
 use crate::onnx::runtime::{OnnxRuntime, misfit, run_failed};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use ort::session::Session;
 use ort::value::TensorRef;
@@ -56,14 +55,10 @@ impl Detector {
 
     /// Blue, green and red as planes, −1 to 1.
     fn prepare(&mut self, picture: &RgbImage, width: u32, height: u32) -> Result<Vec<f32>> {
-        let failed = |message: String| Error::new(ErrorKind::Internal, Stage::Ocr, message);
-        let from =
-            ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)
-                .map_err(|error| failed(error.to_string()))?;
-        let mut to = Image::new(width, height, PixelType::U8x3);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        self.resizer.resize(&from, &mut to, &options).map_err(|error| failed(error.to_string()))?;
-        let (pixels, _) = to.buffer().as_chunks::<3>();
+        let (from, to) = (picture.dimensions(), (width, height));
+        let rgb =
+            resize_rgb(&mut self.resizer, picture.as_raw(), from, to, ResizeFilter::Bilinear)?;
+        let (pixels, _) = rgb.as_chunks::<3>();
         let plane = |c: usize| pixels.iter().map(move |p| f32::from(p[c]) / 127.5 - 1.0);
         Ok([2, 1, 0].into_iter().flat_map(plane).collect())
     }
