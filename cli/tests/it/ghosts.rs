@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 /// Calls that only shorten what the command line does in more words, and what that is: it sets the
 /// jobs' fields itself.
-const SHORT_FORMS: [(&str, &str); 23] = [
+const SHORT_FORMS: [(&str, &str); 24] = [
     ("open", "Library::at"),
     ("library", "Library::at"),
     ("limits", "limits()"),
@@ -27,6 +27,7 @@ const SHORT_FORMS: [(&str, &str); 23] = [
     ("frame_size", "PictureSize::Width"),
     ("sheet", "SheetLayout"),
     ("transcribe", "transcript,"),
+    ("detect_by", "transnet,"),
     ("embed", "embedders,"),
     ("read_text", "ocr,"),
     ("clips", "clips,"),
@@ -40,13 +41,15 @@ const SHORT_FORMS: [(&str, &str); 23] = [
 ];
 
 /// Which choice of `--stages` makes what a stage of the pipeline makes; `all` where it always runs.
-const STAGES: [(&str, &str); 17] = [
+const STAGES: [(&str, &str); 19] = [
     ("audio", "audio"),
     ("backtest", "strategy"),
     ("clips", "clips"),
     ("features", "features"),
     ("frames", "frames"),
     ("insight", "insight"),
+    ("joint", "embed"),
+    ("looks", "embed"),
     ("meaning", "embed"),
     ("ocr", "ocr"),
     ("probe", "all"),
@@ -59,6 +62,17 @@ const STAGES: [(&str, &str); 17] = [
     ("strategy", "strategy"),
     ("transcript", "transcribe"),
 ];
+
+/// Items that shorten what the command line does in more words.
+const SHORT_ITEMS: [&str; 2] = [
+    // All of a sound at once; renders do it block by block.
+    "normalise",
+    "change_speed",
+];
+
+/// Sources that no verb reaches, and who does.
+const ELSEWHERE: [(&str, &str); 1] =
+    [("render/compose/cuda/", "`rushes-gpu` of benches/gpu, until edits are composed on a GPU")];
 
 /// A source without its comments and without the tests at its end.
 fn code(path: &Path) -> String {
@@ -120,7 +134,10 @@ fn every_stage_is_made_by_a_choice() {
         }
         let constant = code.split("const NAME: &str = \"").nth(1);
         let literals = code.split("fn name(&self) -> &'static str {\n        \"").skip(1);
-        let names: Vec<&str> = constant.into_iter().chain(literals).collect();
+        // One kind of stage for several models: its names stand in a match.
+        let arms = code.split("fn name(self) -> &'static str {").nth(1).unwrap_or("");
+        let arms = arms.split("\n    }").next().unwrap_or("").split("=> \"").skip(1);
+        let names: Vec<&str> = constant.into_iter().chain(literals).chain(arms).collect();
         assert!(!names.is_empty(), "{file}: a stage without a name");
         stages.extend(names.iter().map(|name| name.split('"').next().unwrap().to_owned()));
     }
@@ -180,7 +197,12 @@ fn every_public_item_is_reached_from_the_command_line() {
     }
     let mut ghosts = Vec::new();
     for (file, code) in &engine {
-        let unused = items(code).into_iter().filter(|name| !used.contains(name));
+        if ELSEWHERE.iter().any(|(folder, _)| file.starts_with(folder)) {
+            continue;
+        }
+        let unused = items(code)
+            .into_iter()
+            .filter(|name| !used.contains(name) && !SHORT_ITEMS.contains(&name.as_str()));
         ghosts.extend(unused.map(|name| format!("engine/src/{file}: `{name}`")));
     }
     assert!(

@@ -5,6 +5,7 @@ use crate::control::Cancel;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::limits::Limits;
 use crate::media::{StreamKind, probe};
+use crate::stills::read_picture;
 use crate::timeline::{Template, read_otio};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -43,7 +44,11 @@ fn text(path: &Path) -> Result<String> {
 /// [`ErrorKind::Input`] where it is no such file; as [`probe`]; I/O failures.
 pub fn facts_of(path: &Path, kind: AssetKind, limits: &Limits, cancel: &Cancel) -> Result<Value> {
     match kind {
-        AssetKind::Video | AssetKind::Audio | AssetKind::Image => media(path, kind, limits, cancel),
+        AssetKind::Video | AssetKind::Audio => media(path, kind, limits, cancel),
+        AssetKind::Image => {
+            let (width, height) = read_picture(path)?.dimensions();
+            Ok(json!({ "width": width, "height": height }))
+        }
         AssetKind::Font => font(path),
         AssetKind::Lut => table(path),
         AssetKind::Template => template(path),
@@ -59,7 +64,7 @@ fn media(path: &Path, kind: AssetKind, limits: &Limits, cancel: &Cancel) -> Resu
         return Err(wrong(path, "has no pictures"));
     }
     let mut facts = json!({ "container": info.container });
-    if let (Some(duration), false) = (info.duration, kind == AssetKind::Image) {
+    if let Some(duration) = info.duration {
         facts["duration"] = serde_json::to_value(duration).unwrap_or_default();
     }
     for stream in &info.streams {
