@@ -161,7 +161,9 @@ fn show(
         clip.film,
         clip.clip.title
     )];
-    for reason in scored.map_or(&[][..], |scored| scored.reasons.as_slice()).iter().filter(|_| args.why) {
+    for reason in
+        scored.map_or(&[][..], |scored| scored.reasons.as_slice()).iter().filter(|_| args.why)
+    {
         lines.push(format!(
             "           {:>4.1} of {:>4.1}  {} = {:.3}",
             reason.worth * reason.share * 100.0,
@@ -333,7 +335,9 @@ struct Wish {
 /// The clips of a timeline, in order of time; those of all its tracks.
 fn planned(session: &Session, spec: &Path) -> anyhow::Result<Vec<Wish>> {
     let timeline = match super::render::read(session, spec)? {
-        Ok(super::render::Read::Template(template)) => template.fill(&Values::new()).map_err(rushes::Error::from)?,
+        Ok(super::render::Read::Template(template)) => {
+            template.fill(&Values::new()).map_err(rushes::Error::from)?
+        }
         Ok(super::render::Read::Edit(edit)) => *edit,
         Err(faults) => return Err(rushes::Error::from(faults).input(spec).into()),
     };
