@@ -166,8 +166,15 @@ impl Template {
         };
         let (known, new): (Vec<_>, Vec<_>) =
             places.0.into_iter().partition(|fault| known(&fault.pointer));
+        let mut void: Vec<String> = known.into_iter().map(|fault| fault.pointer).collect();
+        // Nor does one whose variable has a wrong value.
+        let wrong = |name: &str| {
+            let of_it = format!("/variables/{name}");
+            faults.0.iter().any(|fault| fault.pointer == of_it)
+        };
+        void.extend(variables::places(&self.tree, &wrong));
         faults.0.extend(new);
-        Draft::read(tree, faults, known.into_iter().map(|fault| fault.pointer).collect())
+        Draft::read(tree, faults, void)
     }
 }
 

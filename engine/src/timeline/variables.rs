@@ -252,3 +252,29 @@ fn word(value: &Value) -> String {
     }
     word.trim_matches(['-', '.']).to_owned()
 }
+/// Where variables with such a name stand in a tree, as JSON pointers.
+pub(super) fn places(tree: &Value, named: &dyn Fn(&str) -> bool) -> Vec<String> {
+    fn walk(value: &Value, pointer: String, named: &dyn Fn(&str) -> bool, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                if fields.get("$var").and_then(Value::as_str).is_some_and(named) {
+                    found.push(pointer);
+                    return;
+                }
+                for (name, value) in fields {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    walk(value, format!("{pointer}/{name}"), named, found);
+                }
+            }
+            Value::Array(items) => {
+                for (at, value) in items.iter().enumerate() {
+                    walk(value, format!("{pointer}/{at}"), named, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(tree, String::new(), named, &mut found);
+    found
+}
