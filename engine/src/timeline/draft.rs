@@ -298,6 +298,8 @@ mod tests {
             item("3/from"),
             item("5"),
             item("5/crop/left"),
+            // Nothing is left of it.
+            item("5/crop"),
         ];
         let sorted = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
         let missing: Vec<_> = sorted(&wanted).difference(&sorted(&found)).cloned().collect();

@@ -225,6 +225,10 @@ fn a_spec_comes_back_from_its_own_otio() {
             continue;
         }
         let timeline = Timeline::parse(text).unwrap();
+        // What comes from a library is looked up before an edit goes out.
+        if timeline.assets.values().any(|asset| asset.library.is_some()) {
+            continue;
+        }
         let layout = timeline.layout(&facts()).unwrap();
         let written = write_otio(&timeline, &layout).to_string();
         let (read, notes) = read_otio(&written).unwrap_or_else(|e| panic!("{e}\n{text}"));
