@@ -53,7 +53,10 @@ fn a_joint_model_finds_what_is_shown() {
     assert!(process(&["--joint", clip]).exits(3).err.contains("tiny-clip"));
     rushes_in(dir, ["models", "pull", clip, "--models-dir", "models", "-q"]).ok();
     let ran = process(&["--joint", clip]).ok().json_line()["ran"].clone();
-    let all = ["probe", "frames", "sheet", "audio", "shots", "features", "joint", "report"];
+    let all = [
+        "probe", "frames", "sheet", "audio", "sound", "shots", "features", "joint", "insight",
+        "clips", "report",
+    ];
     assert_eq!(ran, json!(all));
     // The second time nothing runs; without the model it stays as it was made.
     assert_eq!(process(&["--joint", clip]).ok().json_line()["ran"], json!([]));
