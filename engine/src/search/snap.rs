@@ -189,8 +189,12 @@ fn by_shots(
         Some(shot) => (shot.start, marks.length.map_or(shot.end, |length| shot.end.min(length))),
         None => (Timestamp::ZERO, marks.length.unwrap_or(wanted.end)),
     };
-    // All of the shot, or as much of it about the middle of what is wanted as a clip may have.
+    // All of the shot, or as much of it about the middle of what is wanted as a clip may have: of a
+    // shot too long for that, what is wanted and no more where it fills a clip well enough.
+    let fills = wanted.duration() <= longest && wanted.duration().times(2, 1) >= longest;
+    let kept = wanted.start >= low && wanted.end <= high && fills;
     let whole = match shot {
+        Some(_) if kept && high.minus(low) > longest => wanted,
         Some(_) => Span::new(low, high)?,
         None => wanted,
     };
@@ -296,6 +300,10 @@ mod tests {
         let made = snap(span(12_000, 13_000), &film(), ms(4000)).unwrap();
         assert_eq!(made.span, span(10_500, 14_500));
         assert_eq!((made.start, made.end), (Edge::Limit, Edge::Limit));
+        // What fills a clip is not made longer: another slide may follow within the shot.
+        let made = snap(span(12_000, 14_500), &film(), ms(4000)).unwrap();
+        assert_eq!(made.span, span(12_000, 14_500));
+        assert_eq!((made.start, made.end), (Edge::Wanted, Edge::Wanted));
         let made = snap(span(19_500, 25_000), &film(), ms(30_000)).unwrap();
         assert_eq!((made.span, made.end), (span(3600, 20_000), Edge::Shot));
         let bare = Marks { length: Some(ms(5000)), ..Marks::default() };

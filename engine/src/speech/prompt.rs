@@ -18,7 +18,6 @@ pub fn before<T: Copy, E>(
     wanted: &Wanted,
     mut encode: impl FnMut(&str) -> Result<Vec<T>, E>,
 ) -> Result<Vec<T>, E> {
-    let plain = |text: &str| text.replace('\0', " ").trim().to_owned();
     let text = plain(wanted.prompt.as_deref().unwrap_or(""));
     let text = if text.is_empty() { Vec::new() } else { encode(&format!(" {text}"))? };
     let room = MOST_TOKENS - text.len().min(MOST_TOKENS - MOST_TOKENS / 2);
@@ -33,6 +32,26 @@ pub fn before<T: Copy, E>(
     let from = text.len().saturating_sub(MOST_TOKENS - all.len());
     all.extend_from_slice(&text[from..]);
     Ok(all)
+}
+
+fn plain(text: &str) -> String {
+    text.replace('\0', " ").trim().to_owned()
+}
+
+/// Whether `text` is nothing but what the decoder was given to read, four words of it or more: then
+/// it is poor, however probable and however varied, until an attempt that has not read it says the
+/// same. (tiny, five beams, a sentence 200 times over as the prompt: the sentence, not what is said.)
+pub fn is_echoed(wanted: &Wanted, text: &str) -> bool {
+    let text = text.trim();
+    text.split_whitespace().count() >= 4
+        && wanted.prompt.as_deref().is_some_and(|prompt| plain(prompt).contains(text))
+}
+
+/// Whether an attempt at this temperature reads what is expected. A chunk that comes out poor is tried
+/// again without: what the decoder repeats may be what it was given to read, and that is probable at
+/// any temperature. (OpenAI's `transcribe.py` and whisper.cpp forget it from 0.5 on.)
+pub fn is_read_at(temperature: f32, wanted: &Wanted) -> bool {
+    wanted.temperatures.first().is_none_or(|lowest| temperature <= *lowest)
 }
 
 #[cfg(test)]
@@ -78,6 +97,17 @@ mod tests {
         assert!(found.starts_with(" word10"));
         let found = said(&many, Some("Hm."));
         assert!(found.contains(", word36") && found.ends_with(" Hm."), "{found}");
+    }
+
+    #[test]
+    fn what_was_read_is_known_again() {
+        let wanted = |prompt: &str| Wanted { prompt: Some(prompt.into()), ..Wanted::default() };
+        let read = wanted("A speech by the President.\0".repeat(3).as_str());
+        assert!(is_echoed(&read, " A speech by the President. A speech by the"));
+        assert!(!is_echoed(&read, " A speech by a President."));
+        // A few words may well be said again.
+        assert!(!is_echoed(&read, " by the President") && !is_echoed(&read, ""));
+        assert!(!is_echoed(&Wanted::default(), " A speech by the President."));
     }
 
     #[test]

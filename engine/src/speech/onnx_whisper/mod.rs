@@ -290,14 +290,18 @@ impl OnnxWhisper {
             }
             let choice =
                 if temperature > 0.0 { Choice::Drawn { temperature, of: DRAWN } } else { first };
-            let begun: Vec<Begun<'_>> =
-                now.iter().map(|&at| Begun { heard: &heard[at], prompt: &prompts[at] }).collect();
+            let reads = prompt::is_read_at(temperature, wanted);
+            let from = if reads { 0 } else { before.len() };
+            let begin = |&at: &usize| Begun { heard: &heard[at], prompt: &prompts[at][from..] };
+            let begun: Vec<Begun<'_>> = now.iter().map(begin).collect();
             let mut judge = |row: usize, found: Found| -> ort::Result<()> {
                 let at = now[row];
-                let ratio = compression_ratio(&self.tokens.text(&found.tokens));
+                let text = self.tokens.text(&found.tokens);
+                let ratio = compression_ratio(&text);
                 let tried = Tried { found, ratio, temperature };
-                let bad =
-                    !tried.found.ended || is_poor(wanted, tried.found.mean(), ratio, no_speech[at]);
+                let bad = !tried.found.ended
+                    || is_poor(wanted, tried.found.mean(), ratio, no_speech[at])
+                    || (reads && prompt::is_echoed(wanted, &text));
                 let before = best[at].as_ref();
                 let again = temperature > 0.0
                     && tried.found.ended

@@ -234,7 +234,7 @@ impl WhisperCpp {
                 search: wanted.search,
                 temperature,
                 last: index + 1 == temperatures.len(),
-                prompt: &prompt,
+                prompt: if prompt::is_read_at(temperature, wanted) { &prompt } else { &[] },
                 words: wanted.words,
             };
             let outcome = self.models.decode(&mut lease.state, &attempt, cancel)?;
@@ -366,6 +366,8 @@ impl Judged {
     fn is_poor(&self, wanted: &Wanted) -> bool {
         let no_speech = self.decoded.no_speech_prob;
         is_poor(wanted, self.avg_logprob, self.compression_ratio, no_speech)
+            || (prompt::is_read_at(self.temperature, wanted)
+                && prompt::is_echoed(wanted, &self.decoded.text()))
     }
 
     /// Of two poor results, by [`rank`].
