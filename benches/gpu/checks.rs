@@ -108,15 +108,16 @@ fn composed(
     Ok(Check::pictures(what, &made.download(gpu)?, &wanted))
 }
 
+/// Some of the checks: on this GPU, with this seed, added to those that were made.
+pub type Group = fn(&Gpu, u32, &mut Vec<Check>) -> Result<()>;
+
 /// All checks.
-pub fn all(gpu: &Gpu, seed: u32) -> Result<Vec<Check>> {
-    let mut checks = Vec::new();
-    layers(gpu, seed, &mut checks)?;
-    conversions(gpu, seed, &mut checks)?;
-    transitions(gpu, seed, &mut checks)?;
-    looks(gpu, seed, &mut checks)?;
-    Ok(checks)
-}
+pub const GROUPS: [(&str, Group); 4] = [
+    ("looks", looks),
+    ("transitions", transitions),
+    ("conversions", conversions),
+    ("layers", layers),
+];
 
 fn layers(gpu: &Gpu, seed: u32, checks: &mut Vec<Check>) -> Result<()> {
     let mut chance = Chance::new(seed);

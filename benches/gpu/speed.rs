@@ -37,7 +37,7 @@ fn seconds(gpu: &Gpu, count: usize, mut call: impl FnMut(usize) -> Result<()>) -
 }
 
 /// Bytes a second that copies on the device read and write.
-fn copy(gpu: &Gpu) -> Result<f64> {
+pub fn copy(gpu: &Gpu) -> Result<f64> {
     let bytes = 512 << 20;
     let (from, to) = (gpu.allocate(bytes)?, gpu.allocate(bytes)?);
     let time = seconds(gpu, 20, |_| Ok(gpu.copy(&from, &to)?))?;
@@ -53,10 +53,8 @@ struct Size {
     height: u32,
 }
 
-/// The copy's bandwidth, and everything that was measured.
-pub fn all(gpu: &Gpu, quick: bool) -> Result<(f64, Vec<Value>)> {
-    let bandwidth = copy(gpu)?;
-    let mut measured = Vec::new();
+/// Measures everything, beside copies that move `bandwidth` bytes a second, and adds it to `measured`.
+pub fn all(gpu: &Gpu, quick: bool, bandwidth: f64, measured: &mut Vec<Value>) -> Result<()> {
     let count = if quick { 48 } else { 240 };
     // What a launch costs when there is nothing to do.
     let (tiny, mut to) = (frames(gpu, 16, 16, 1, Depth::Eight, T)?, blank(gpu, 16, 16)?);
@@ -178,7 +176,7 @@ pub fn all(gpu: &Gpu, quick: bool) -> Result<(f64, Vec<Value>)> {
         })?;
         note(format!("small planes, {name}"), time, frame / 2.0);
     }
-    Ok((bandwidth, measured))
+    Ok(())
 }
 
 /// So many random frames of NV12 or P010.

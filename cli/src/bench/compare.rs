@@ -76,8 +76,8 @@ fn chance(one: &Measure, other: &Measure) -> f64 {
     let total: f64 = all.iter().sum();
     let far = |hand: f64| (hand / k as f64 - (total - hand) / (n - k) as f64).abs();
     let seen = far(one.turns.iter().sum());
-    // Sums in another order differ in the last digits.
-    let least = seen - 1e-9 * seen.abs();
+    // Sums in another order differ in the last digits: of the sums, however small their difference.
+    let least = seen - 1e-12 * all.iter().map(|turn| turn.abs()).sum::<f64>();
     let (mut ways, mut as_far) = (0_u64, 0_u64);
     for mask in 0_u32..1 << n {
         if mask.count_ones() as usize != k {

@@ -28,6 +28,8 @@ impl BertCandle {
         // infinite, and zero times that is no number.
         let (place, weights) = Place::open(weights, compute, DType::F32, threads)?;
         let model = BertModel::load(weights, &config).map_err(|error| place.refused(&error))?;
+        // Every thread has a queue of its own on a GPU: what this one copies there must have arrived.
+        place.device.synchronize().map_err(|error| place.refused(&error))?;
         Ok(Self { model, place })
     }
 }

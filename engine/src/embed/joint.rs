@@ -216,6 +216,8 @@ impl Joint {
             Config::Siglip(config) => siglip::Model::new(config, weights).map(Model::Siglip),
         };
         let model = model.map_err(|error| place.refused(&error))?;
+        // Every thread has a queue of its own on a GPU: what this one copies there must have arrived.
+        place.device.synchronize().map_err(|error| place.refused(&error))?;
         Ok(Self { model: Arc::new(model), place: Arc::new(place) })
     }
 }

@@ -55,6 +55,10 @@ impl Found {
 
 /// Runs one suite here.
 pub fn run(suite: Suite, bench: &Bench<'_>) -> anyhow::Result<Found> {
+    let device = bench.session.compute()?;
+    if matches!(suite, Suite::Transcribe | Suite::Embed) && device.for_models() != device {
+        return Ok(Found::nothing("this build has no models for GPUs: see `make cuda`"));
+    }
     match suite {
         Suite::Decode => decode::run(bench),
         Suite::Shots => shots::run(bench),
