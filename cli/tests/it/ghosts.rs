@@ -63,13 +63,6 @@ const STAGES: [(&str, &str); 19] = [
     ("transcript", "transcribe"),
 ];
 
-/// Items that shorten what the command line does in more words.
-const SHORT_ITEMS: [&str; 2] = [
-    // All of a sound at once; renders do it block by block.
-    "normalise",
-    "change_speed",
-];
-
 /// Sources that no verb reaches, and who does.
 const ELSEWHERE: [(&str, &str); 1] =
     [("render/compose/cuda/", "`rushes-gpu` of benches/gpu, until edits are composed on a GPU")];
@@ -200,9 +193,7 @@ fn every_public_item_is_reached_from_the_command_line() {
         if ELSEWHERE.iter().any(|(folder, _)| file.starts_with(folder)) {
             continue;
         }
-        let unused = items(code)
-            .into_iter()
-            .filter(|name| !used.contains(name) && !SHORT_ITEMS.contains(&name.as_str()));
+        let unused = items(code).into_iter().filter(|name| !used.contains(name));
         ghosts.extend(unused.map(|name| format!("engine/src/{file}: `{name}`")));
     }
     assert!(

@@ -183,23 +183,6 @@ impl Mastering {
     }
 }
 
-/// Brings a programme in memory to `target`, in place, and says what it measures then.
-///
-/// # Errors
-/// As [`measure`].
-pub fn normalise(sound: &mut Stereo, target: &LoudnessTarget) -> Result<Loudness> {
-    let (way, made) = Mastering::find(sound, target)?;
-    let mut out = Stereo::default();
-    way.apply(sound, &mut |block| {
-        for (to, from) in out.channels.iter_mut().zip(&block.channels) {
-            to.extend_from_slice(from);
-        }
-        Ok(())
-    })?;
-    *sound = out;
-    Ok(made)
-}
-
 /// Decibels kept free below the wanted peak: ffmpeg's meter reads white noise 0.2 dB higher than the
 /// `ebur128` crate's.
 const METERS: f64 = 0.25;
@@ -327,4 +310,22 @@ fn least_ahead(values: &mut [f32], reach: usize) {
         }
         values[i] = queue.front().map_or(value, |(_, v)| *v);
     }
+}
+
+/// Brings a programme in memory to `target`, in place, and says what it measures then.
+///
+/// # Errors
+/// As [`measure`].
+#[cfg(test)]
+pub(super) fn normalise(sound: &mut Stereo, target: &LoudnessTarget) -> Result<Loudness> {
+    let (way, made) = Mastering::find(sound, target)?;
+    let mut out = Stereo::default();
+    way.apply(sound, &mut |block| {
+        for (to, from) in out.channels.iter_mut().zip(&block.channels) {
+            to.extend_from_slice(from);
+        }
+        Ok(())
+    })?;
+    *sound = out;
+    Ok(made)
 }

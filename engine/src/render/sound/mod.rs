@@ -10,8 +10,8 @@ mod speed;
 mod tests;
 
 pub use duck::{Ducking, duck};
-pub use loudness::{Loudness, LoudnessTarget, Mastering, Programme, measure, normalise};
-pub use speed::{Stretcher, change_speed};
+pub use loudness::{Loudness, LoudnessTarget, Mastering, Programme, measure};
+pub use speed::Stretcher;
 
 /// Samples a second of everything here.
 pub const RATE: u32 = 48_000;

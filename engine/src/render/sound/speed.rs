@@ -12,20 +12,6 @@ const HOP: usize = WINDOW / 2;
 /// How far a window may be moved, 10 ms.
 const SEEK: isize = 480;
 
-/// `sound` at `speed` times its pace (0.25 to 4), pitch kept. The result has
-/// `round(len / speed)` samples. Left and right are moved together.
-pub fn change_speed(sound: &Stereo, speed: f64) -> Stereo {
-    let mut stretcher = Stretcher::new(sound.len(), speed);
-    let mut at = 0;
-    let made = stretcher.next(stretcher.wanted, &mut |count| {
-        let to = (at + count).min(sound.len());
-        let from = std::mem::replace(&mut at, to);
-        Ok(Stereo { channels: [0, 1].map(|c: usize| sound.channels[c][from..to].to_vec()) })
-    });
-    // Memory gives no error.
-    made.unwrap_or_default()
-}
-
 /// Sound at another pace, made as it is wanted: holds a few windows of it, however long it is.
 pub struct Stretcher {
     speed: f64,
@@ -190,4 +176,19 @@ fn best(mono: &[f32], base: usize, ideal: isize, natural: isize) -> isize {
     };
     let coarse = pick(&mut (ideal - SEEK..=ideal + SEEK).step_by(4), 4);
     pick(&mut (coarse - 4..=coarse + 4), 1)
+}
+
+/// All of `sound` at `speed` times its pace (0.25 to 4), pitch kept. The result has
+/// `round(len / speed)` samples. Left and right are moved together.
+#[cfg(test)]
+pub(super) fn change_speed(sound: &Stereo, speed: f64) -> Stereo {
+    let mut stretcher = Stretcher::new(sound.len(), speed);
+    let mut at = 0;
+    let made = stretcher.next(stretcher.wanted, &mut |count| {
+        let to = (at + count).min(sound.len());
+        let from = std::mem::replace(&mut at, to);
+        Ok(Stereo { channels: [0, 1].map(|c: usize| sound.channels[c][from..to].to_vec()) })
+    });
+    // Memory gives no error.
+    made.unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! Samples that are known, and ffmpeg's meter.
 
+use super::loudness::normalise;
+use super::speed::change_speed;
 use super::*;
 use crate::render::outside;
 
