@@ -227,7 +227,7 @@ fn long() -> PathBuf {
     let narration = narration();
     let louder = "volume='1+0.2*sin(t/97)':eval=frame";
     let narration = narration.to_str().unwrap();
-    let repeat = ["-stream_loop", "8", "-i", narration, "-af", louder, "-ar", "16000"];
+    let repeat = ["-stream_loop", "5", "-i", narration, "-af", louder, "-ar", "16000"];
     make("two-cities-long", "flac", &repeat)
 }
 
