@@ -35,7 +35,7 @@ lint: setup ## check formatting, lints, floors and licences
 	scripts/check-floors
 	scripts/check-licences --self-test
 	scripts/check-licences
-	scripts/check-kernels
+	scripts/check-kernels --fetch --quick
 
 demo: build ## fetch a short film and a narration, and process them
 	@CARGO="$(CARGO)" scripts/demo
