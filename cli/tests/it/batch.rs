@@ -65,6 +65,17 @@ fn the_good_ones_are_done_and_the_broken_told() {
 }
 
 #[test]
+fn copies_of_a_film_that_come_at_once_are_one_medium() {
+    let dir = folder();
+    films(dir.path(), &["0.mp4", "1.mp4", "2.mp4", "3.mp4", "4.mp4", "5.mp4"]);
+    let words = ["batch", "in", "--library", "library", "--json", "-q"];
+    let ran = records(&rushes_in(dir.path(), words).exits(0));
+    assert_eq!(of_type(&ran, "summary")[0]["states"]["done"], 6, "{ran:?}");
+    let words = ["library", "ls", "--library", "library", "--json"];
+    assert_eq!(records(&rushes_in(dir.path(), words).exits(0)).len(), 1);
+}
+
+#[test]
 fn what_was_killed_goes_on_and_does_only_the_rest() {
     let dir = folder();
     let names: Vec<String> = (0..8).map(|n| format!("{n}.mp4")).collect();

@@ -2,6 +2,7 @@
 //! and the library, a folder whose [`catalogue`] knows all that was made of many media.
 
 pub mod catalogue;
+mod claim;
 mod content;
 mod folder;
 mod identity;
@@ -13,6 +14,7 @@ mod staging;
 pub mod table;
 
 pub use catalogue::{CATALOGUE, Catalogue, MediaRow, refuse_network};
+pub use claim::Claim;
 pub use content::{ContentId, content_id};
 pub use folder::{Library, Made};
 pub use identity::{Identity, Trust};

@@ -13,7 +13,7 @@ use crate::embed::Embedders;
 use crate::error::Result;
 use crate::insight::Insight;
 use crate::insight::clips::Purpose;
-use crate::library::{Identity, Library, Trust};
+use crate::library::{Catalogue, Claim, Identity, Library, Trust};
 use crate::media::{FramePolicy, PictureSize, SoundContainer, SoundFormat};
 use crate::speech::setup::Speech;
 use crate::speech::transcribe::{TranscribeCounts, TranscribeSettings};
@@ -300,7 +300,17 @@ impl Process {
     /// kept; nothing else is left behind.
     pub fn run(&self, input: &Path, library: &Library, run: &Run) -> Result<Made<ProcessReport>> {
         let stages = self.stages();
-        let (identity, planned) = self.look(&stages, input, library, run)?;
+        let (mut identity, mut planned) = self.look(&stages, input, library, run)?;
+        let mut claim = None;
+        if planned.iter().any(Planned::runs) {
+            claim = Some(Claim::wait(library.folder(), &identity.content, &run.cancel)?);
+            // Another worker may have come first with a copy of this film.
+            let catalogue = library.catalogue()?;
+            if let Some(catalogue) = &catalogue {
+                identity.media = catalogue.by_content(&identity.content)?;
+            }
+            planned = self.plan(&stages, &identity, library, catalogue.as_deref(), run)?;
+        }
         let folder = match &identity.media {
             Some(media) => media.folder.clone(),
             None => library.folder_name(input, &identity.content)?,
@@ -331,6 +341,7 @@ impl Process {
             }
             None => None,
         };
+        drop(claim);
         Ok(Made { output, result, notices })
     }
 
@@ -352,8 +363,19 @@ impl Process {
         let catalogue = library.catalogue()?;
         let trust = if run.force { Trust::Nothing } else { self.trust };
         let identity = Identity::find(input, catalogue.as_ref(), trust, &run.cancel)?;
-        let known = Known::look(library, catalogue.as_deref(), &identity, self.trust, &run.cancel)?;
-        let planned = plan(stages, &identity.content, &known, run.force);
+        let planned = self.plan(stages, &identity, library, catalogue.as_deref(), run)?;
         Ok((identity, planned))
+    }
+
+    fn plan(
+        &self,
+        stages: &[Box<dyn FilmStage + '_>],
+        identity: &Identity,
+        library: &Library,
+        catalogue: Option<&Catalogue>,
+        run: &Run,
+    ) -> Result<Vec<Planned>> {
+        let known = Known::look(library, catalogue, identity, self.trust, &run.cancel)?;
+        Ok(plan(stages, &identity.content, &known, run.force))
     }
 }
