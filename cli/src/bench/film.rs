@@ -107,7 +107,7 @@ impl Film {
             pictures: u64::from(self.frames()),
         };
         let mut writer = FilmWriter::create(File::create(&path)?, FilmFormat::Mp4, &track, None)?;
-        // Drawing costs more than encoding: a batch at a time, on all processors.
+        // Drawing is plain code, a frame by itself: a batch at a time, on all processors.
         let lanes = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
         for first in (0..self.frames()).step_by(lanes as usize) {
             let batch = first..(first + lanes).min(self.frames());

@@ -49,7 +49,7 @@ impl Claim {
                 Ok(()) if is_at(&handle, &path) => {
                     return Ok(Self { path, _handle: handle, _folders: folders });
                 }
-                Ok(()) => {}
+                Ok(()) | Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     cancel.check(Stage::Process)?;
                     std::thread::sleep(PAUSE);
