@@ -183,6 +183,21 @@ def film_bunny(rushes):
     return path
 
 
+def film_bunny_60s(rushes):
+    """60 s of Big Buck Bunny, a quarter faster so that no picture is there twice: 1080p30 H.264 at about
+    8 Mb/s, a keyframe every 2 s, with stereo AAC. The synthetic film is all noise to an encoder, which
+    then takes most of any render's time; this one is like what people cut."""
+    return made(
+        "bench-bunny-60s.mp4",
+        ["-r", "30", "-stream_loop", "2", "-i", str(film_bunny(rushes))]
+        + ["-f", "lavfi", "-i", "anoisesrc=color=pink:amplitude=0.3:sample_rate=48000:duration=60"]
+        + ["-map", "0:v:0", "-map", "1:a:0", "-vf", "format=yuv420p", "-t", "60", "-ac", "2"]
+        + ["-c:v", "libx264", "-preset", "medium", "-b:v", "8M", "-maxrate", "12M"]
+        + ["-bufsize", "16M", "-x264-params", "keyint=60:min-keyint=60:scenecut=0"]
+        + ["-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart"],
+    )
+
+
 def machine(rushes):
     """What the figures were measured on."""
 

@@ -2,6 +2,7 @@
 
 pub mod html;
 pub mod lines;
+pub mod number_words;
 
 use std::borrow::Cow;
 

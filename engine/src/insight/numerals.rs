@@ -1,6 +1,7 @@
 //! Numbers in a text, in digits and in English words.
 
 use super::passage::Passage;
+use crate::text::number_words::{ones, tens};
 use std::ops::Range;
 
 /// A number and where it stands.
@@ -78,39 +79,6 @@ fn attached_scale(text: &str, at: Range<usize>) -> (Range<usize>, f64) {
     };
     let before = written[..written.len() - 1].chars().last();
     if before.is_some_and(|c| c.is_ascii_digit()) { (at, factor) } else { (at, 1.0) }
-}
-
-const ONES: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] =
-    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
-fn ones(word: &str) -> Option<f64> {
-    ONES.iter().position(|known| *known == word).map(|n| n as f64)
-}
-
-fn tens(word: &str) -> Option<f64> {
-    TENS.iter().position(|known| *known == word).map(|n| (n as f64 + 2.0) * 10.0)
 }
 
 /// A number in words below a thousand, with `point` and digits behind it.

@@ -2,7 +2,7 @@
 //! with one decoder thread. [`super::Reading`] pushes and serves many; this serves one, who knows
 //! only from frame to frame what it wants next.
 
-use super::decoder::{Decoder, Step};
+use super::decoder::{Decoder, Effort, Step};
 use super::deinterlace::Deinterlacer;
 use super::frame::{StreamLook, VideoFrame};
 use super::info::{MediaInfo, Scan, StreamKind};
@@ -38,6 +38,8 @@ pub struct FilmCursor {
     untimed: bool,
     /// Whether its pictures are made whole (bwdif): it says that it is interlaced, or one of them was.
     interlaced: bool,
+    /// Whether pictures came as evenly as the stated rate says, so far.
+    even: bool,
     late: Option<i64>,
     /// The tick of the first picture of all, once it was seen.
     first: Option<i64>,
@@ -55,6 +57,11 @@ struct State {
     last: Option<i64>,
     /// The keyframe that decoding began at: what is shown before it lacks what it refers to.
     key: Option<i64>,
+    /// Pictures before this tick only lead up to the one that was asked for: those that no other refers
+    /// to are left out.
+    leads_to: Option<i64>,
+    /// The latest tick that was read so.
+    hurried: Option<i64>,
     /// Makes fields whole, once there are any.
     fields: Option<Deinterlacer>,
     /// Pictures that are ready.
@@ -119,6 +126,7 @@ impl FilmCursor {
             step,
             untimed,
             interlaced,
+            even: true,
             late: None,
             first: None,
             state: State::new(interlaced, base),
@@ -161,18 +169,30 @@ impl FilmCursor {
     fn find(&mut self, tick: i64) -> Result<Arc<VideoFrame>> {
         if self.must_seek(tick) {
             self.seek(tick)?;
+            // The picture that is shown at `tick` starts within a step of it, where they come evenly.
+            if self.even && !self.interlaced && !self.untimed {
+                self.state.leads_to = Some(tick.saturating_sub(2 * self.step));
+            }
         }
         loop {
-            match (&self.state.shown, &self.state.next) {
-                (Some(shown), Some(next)) if next.pts() > tick => return Ok(shown.clone()),
-                (_, Some(_)) => self.state.shown = self.state.next.take(),
-                (shown, None) if self.state.ended => {
-                    return shown.clone().ok_or_else(|| {
+            let there = match (&self.state.shown, &self.state.next) {
+                (_, Some(next)) if next.pts() > tick => self.state.shown.is_some(),
+                (_, next) => next.is_none() && self.state.ended,
+            };
+            if there {
+                let shown = self.state.shown.clone();
+                let at = shown.as_ref().map(|shown| shown.pts());
+                if self.state.hurried.is_none_or(|hurried| at.is_some_and(|at| at >= hurried)) {
+                    return shown.ok_or_else(|| {
                         Error::new(ErrorKind::Input, Stage::Decode, "no picture could be decoded")
                             .hint("the file is damaged, cut off before its first keyframe, or encrypted")
                     });
                 }
-                _ => {}
+                // They come unevenly: the one to be shown may have been left out.
+                self.even = false;
+                self.seek(tick)?;
+            } else if self.state.next.is_some() {
+                self.state.shown = self.state.next.take();
             }
             if self.state.next.is_none() {
                 self.state.next = self.decode()?;
@@ -251,10 +271,11 @@ impl FilmCursor {
     fn reopen(&mut self) -> Result<()> {
         let path = self.input.path().to_path_buf();
         let again = Self::open(&path, &self.limits, self.input.cancel())?;
-        let (pixels, interlaced) = (self.pixels, self.interlaced);
+        let (pixels, interlaced, even) = (self.pixels, self.interlaced, self.even);
         *self = again;
         self.pixels = pixels;
         self.interlaced = interlaced;
+        self.even = even;
         self.state = State::new(interlaced, self.clock.base);
         // As a stream that is read from its start needs no seek.
         self.state.started = false;
@@ -319,7 +340,16 @@ impl FilmCursor {
                     self.state.ready.extend(held);
                 }
                 Step::NeedInput => match self.next_packet()? {
-                    Some(packet) => self.send(&packet)?,
+                    Some(packet) => {
+                        let leads = packet.packet().pts().zip(self.state.leads_to);
+                        let leads = leads.filter(|(tick, to)| tick < to).map(|(tick, _)| tick);
+                        self.state.hurried = self.state.hurried.max(leads);
+                        self.decoder.set_effort(match leads {
+                            Some(_) => Effort::ReferencesOnly,
+                            None => Effort::Everything,
+                        });
+                        self.send(&packet)?;
+                    }
                     None => self.decoder.drain()?,
                 },
             }
@@ -367,4 +397,48 @@ impl FilmCursor {
 /// The tick nearest to a media time.
 pub(super) fn nearest(clock: StreamClock, time: Timestamp) -> i64 {
     time.plus(clock.origin).rescale(clock.base, Rounding::Nearest).ticks()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rushes_fixtures::{Variant, numbered};
+
+    fn open(film: &Path) -> FilmCursor {
+        FilmCursor::open(film, &Limits::default(), &Cancel::new()).unwrap()
+    }
+
+    #[test]
+    fn a_time_shows_one_picture_whichever_way_one_comes_to_it() {
+        // With B frames; open groups; pictures that stay for different times.
+        for variant in [
+            Variant::ClosedGop,
+            Variant::OpenGop,
+            Variant::LongGop,
+            Variant::Vfr,
+            Variant::VfrMp4,
+            Variant::Vp9,
+            Variant::Mpeg2,
+        ] {
+            let film = numbered(variant).path;
+            let mut along = open(&film);
+            let at = |n: i64| Timestamp::from_millis(17 + n * 31);
+            let duration = along.info().duration.map_or(4.0, |d| d.as_secs_f64());
+            let count = (duration / 0.031) as i64 + 3;
+            let picture = |cursor: &mut FilmCursor, n| {
+                let shown = cursor.frame_at(at(n)).unwrap();
+                let mut planes = Vec::new();
+                shown.copy_planes(&mut planes).unwrap();
+                (shown.pts(), planes)
+            };
+            let seen: Vec<_> = (0..count).map(|n| picture(&mut along, n)).collect();
+            // Backwards with a cursor that has seen what follows, and with a new one for each time.
+            for n in (0..count).rev().step_by(7) {
+                let (there, back) = (picture(&mut open(&film), n), picture(&mut along, n));
+                let (pts, planes) = &seen[n as usize];
+                assert_eq!((there.0, back.0), (*pts, *pts), "{variant:?} at {n}");
+                assert!(there.1 == *planes && back.1 == *planes, "{variant:?} at {n}");
+            }
+        }
+    }
 }

@@ -139,18 +139,26 @@ fn operands(text: &Text<'_>, at: usize, patterns: &Patterns) -> Vec<At> {
     all
 }
 
+/// The conditions that a value is: one, or several that must hold together (`between 30 and 50`).
+fn all_of(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(all) => all,
+        one => std::slice::from_ref(one),
+    }
+}
+
 fn is_part(part: Part, value: &Value) -> bool {
     fn reads<T: DeserializeOwned>(value: &Value) -> bool {
         serde_json::from_value::<T>(value.clone()).is_ok()
     }
     match part {
-        Part::Condition => {
-            serde_json::from_value::<Condition>(value.clone()).is_ok_and(|condition| {
+        Part::Condition => all_of(value).iter().all(|one| {
+            serde_json::from_value::<Condition>(one.clone()).is_ok_and(|condition| {
                 let mut faults = Faults::default();
                 condition.faults("", &mut faults);
                 faults.is_empty()
             })
-        }
+        }),
         Part::Stop => reads::<Stop>(value),
         Part::Target => reads::<Target>(value),
         Part::Timeframe => reads::<super::Timeframe>(value),
@@ -234,14 +242,21 @@ impl Maker<'_> {
             Part::Enter => self.enter(hit, now),
             Part::Leave | Part::Ignore => {}
             Part::Condition => {
-                let Some(told) = self.told::<Condition>(hit) else { return };
+                let said = self.moment(hit);
+                let all = all_of(&hit.value).iter().filter_map(|one| {
+                    let value = serde_json::from_value(one.clone()).ok()?;
+                    Some(Told { value, said: said.clone() })
+                });
+                let all: Vec<Told<Condition>> = all.collect();
                 let why = match cue.map(|cue| cue.saying.part) {
                     Some(Part::Enter) => {
-                        add(&mut self.strategy().entry, told);
+                        all.into_iter().for_each(|told| add(&mut self.strategy().entry, told));
                         None
                     }
+                    // Any of the conditions to get out is enough, so none can be told in two.
+                    Some(Part::Leave) if all.len() > 1 => Some("a range is no way out"),
                     Some(Part::Leave) => {
-                        add(&mut self.strategy().exit, told);
+                        all.into_iter().for_each(|told| add(&mut self.strategy().exit, told));
                         None
                     }
                     Some(_) => Some("it is said what not to do"),

@@ -110,6 +110,16 @@ fn one_sentence_at_a_time() {
             vec![],
         ),
         ("Buy when the RSI is oversold.", vec!["RSI(14) is below 30"], vec![]),
+        (
+            "Buy when the RSI is between thirty and 50. Sell when the RSI is below 30.",
+            vec!["RSI(14) is above 30", "RSI(14) is below 50"],
+            vec!["RSI(14) is below 30"],
+        ),
+        (
+            "Go long when price stays between the 20 day high and the 50 day low.",
+            vec!["close is above highest(20)", "close is below lowest(50)"],
+            vec![],
+        ),
     ] {
         let made = found(text);
         assert_eq!(made.strategies.len(), 1, "{text}: {made:#?}");
@@ -127,6 +137,9 @@ fn what_should_not_be_done_and_what_nobody_said_what_for_is_left_out() {
     let made = found("Yesterday the RSI crossed above 70, as everybody saw.");
     assert!(made.strategies.is_empty());
     assert_eq!(made.ignored[0].why, "it is not said what it is for");
+    let made = found("Buy when the RSI is below 30. Sell when the RSI is between 60 and 80.");
+    assert!(made.strategies[0].exit.is_empty());
+    assert_eq!(made.ignored[0].why, "a range is no way out");
     for text in
         ["", "Nothing of the kind.", "Buy bread. Sell the house.", "A stop loss of 3 percent."]
     {

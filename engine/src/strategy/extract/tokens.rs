@@ -2,6 +2,7 @@
 //! punctuation, numbers as numbers however they were said.
 
 use crate::library::catalogue::rows::SegmentRow;
+use crate::text::number_words::{ones, tens};
 use crate::time::{Span, Timestamp};
 
 /// A word, a part of one, or a number of several.
@@ -131,31 +132,6 @@ fn push(out: &mut [String], c: char) {
     }
 }
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] =
-    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
 /// What a word counts: a value, or a factor for what was said before.
 enum Count {
     Value(f64),
@@ -163,16 +139,10 @@ enum Count {
 }
 
 fn count(text: &str) -> Option<Count> {
-    if let Some(n) = SMALL.iter().position(|word| *word == text) {
-        return Some(Count::Value(n as f64));
-    }
-    if let Some(n) = TENS.iter().position(|word| *word == text) {
-        return Some(Count::Value((n + 2) as f64 * 10.0));
-    }
     match text {
         "hundred" => Some(Count::Factor(100.0)),
         "thousand" => Some(Count::Factor(1000.0)),
-        _ => None,
+        _ => ones(text).or_else(|| tens(text)).map(Count::Value),
     }
 }
 
@@ -255,8 +225,7 @@ fn number_at(tokens: &[Token]) -> Option<(f64, usize)> {
 }
 
 fn digit(text: &str) -> Option<f64> {
-    let said = SMALL[..10].iter().position(|word| *word == text).map(|n| n as f64);
-    said.or_else(|| text.parse().ok().filter(|n| (0.0..10.0).contains(n)))
+    ones(text).or_else(|| text.parse().ok()).filter(|n| (0.0..10.0).contains(n))
 }
 
 #[cfg(test)]
