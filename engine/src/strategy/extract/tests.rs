@@ -147,6 +147,27 @@ fn what_should_not_be_done_and_what_nobody_said_what_for_is_left_out() {
     }
 }
 
+/// What Whisper's base model hears of the lesson (`docs/pipeline.md`).
+#[test]
+fn what_is_heard_badly_is_found_and_less_sure() {
+    let made = found(
+        "We buy when the relative trends index crosses above 35. We sell when the relative trends index \
+         crosses above 68. The top loss is 5% below the entry price. The target is 2x the risk.",
+    );
+    let clear = found(
+        "We buy when the relative strength index crosses above 35. We sell when the relative strength \
+         index crosses above 68. The stop loss is 5% below the entry price. The target is 2 times the risk.",
+    );
+    let ([heard], [said]) = (&made.strategies[..], &clear.strategies[..]) else {
+        panic!("{made:#?} {clear:#?}")
+    };
+    assert_eq!(conditions(&heard.entry), ["RSI(14) crosses above 35"]);
+    assert_eq!(conditions(&heard.exit), ["RSI(14) crosses above 68"]);
+    assert_eq!(heard.stop.as_ref().unwrap().value, Stop::Percent(5.0));
+    assert_eq!(heard.target.as_ref().unwrap().value, Target::Reward(2.0));
+    assert!(heard.confidence < said.confidence);
+}
+
 #[test]
 fn stops_and_targets_do_not_take_each_others_numbers() {
     let made = found(
