@@ -35,7 +35,7 @@ def caption(words, active, width=1080, size=76):
 
 def cut(job):
     clip = VideoFileClip(job["film"]).subclipped(job["from"], job["to"])
-    clip.write_videofile(job["out"], preset=job.get("preset", "fast"), **CODE)
+    clip.write_videofile(job["out"], preset=job["preset"], **CODE)
 
 
 def reel(job):
@@ -56,7 +56,7 @@ def reel(job):
     level = 10 * numpy.log10(numpy.mean(samples**2) + 1e-12)
     sound = sound.with_volume_scaled(10 ** ((job["loudness"] - level) / 20))
     whole = CompositeVideoClip([base, logo, *texts], size=(1080, 1920)).with_audio(sound)
-    whole.write_videofile(job["out"], fps=30, preset=job.get("preset", "fast"), **CODE)
+    whole.write_videofile(job["out"], fps=30, preset=job["preset"], **CODE)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,7 @@ impl FilmCursor {
                 }
                 // They come unevenly: the one to be shown may have been left out.
                 self.even = false;
+                (self.state.leads_to, self.state.hurried) = (None, None);
                 self.seek(tick)?;
             } else if self.state.next.is_some() {
                 self.state.shown = self.state.next.take();
@@ -402,7 +403,7 @@ pub(super) fn nearest(clock: StreamClock, time: Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rushes_fixtures::{Variant, numbered};
+    use rushes_fixtures::{Film, Sound, Variant, numbered};
 
     fn open(film: &Path) -> FilmCursor {
         FilmCursor::open(film, &Limits::default(), &Cancel::new()).unwrap()
@@ -410,8 +411,17 @@ mod tests {
 
     #[test]
     fn a_time_shows_one_picture_whichever_way_one_comes_to_it() {
-        // With B frames; open groups; pictures that stay for different times.
-        for variant in [
+        // With B frames; open groups; pictures that stay for different times, at last some that stay for many
+        // times as long as most, and that no other refers to.
+        let holds = Film {
+            name: "holds",
+            millis: 12_000,
+            filter: "select='not(between(mod(n,17),5,12))'",
+            sound: Sound::None,
+            extra: "-fps_mode vfr",
+            ..Film::default()
+        };
+        let numbered = [
             Variant::ClosedGop,
             Variant::OpenGop,
             Variant::LongGop,
@@ -419,8 +429,9 @@ mod tests {
             Variant::VfrMp4,
             Variant::Vp9,
             Variant::Mpeg2,
-        ] {
-            let film = numbered(variant).path;
+        ]
+        .map(|variant| numbered(variant).path);
+        for film in numbered.into_iter().chain([holds.make()]) {
             let mut along = open(&film);
             let at = |n: i64| Timestamp::from_millis(17 + n * 31);
             let duration = along.info().duration.map_or(4.0, |d| d.as_secs_f64());
@@ -436,8 +447,8 @@ mod tests {
             for n in (0..count).rev().step_by(7) {
                 let (there, back) = (picture(&mut open(&film), n), picture(&mut along, n));
                 let (pts, planes) = &seen[n as usize];
-                assert_eq!((there.0, back.0), (*pts, *pts), "{variant:?} at {n}");
-                assert!(there.1 == *planes && back.1 == *planes, "{variant:?} at {n}");
+                assert_eq!((there.0, back.0), (*pts, *pts), "{} at {n}", film.display());
+                assert!(there.1 == *planes && back.1 == *planes, "{} at {n}", film.display());
             }
         }
     }

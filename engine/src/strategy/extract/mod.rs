@@ -152,6 +152,7 @@ fn is_part(part: Part, value: &Value) -> bool {
         serde_json::from_value::<T>(value.clone()).is_ok()
     }
     match part {
+        Part::Condition if all_of(value).is_empty() => false,
         Part::Condition => all_of(value).iter().all(|one| {
             serde_json::from_value::<Condition>(one.clone()).is_ok_and(|condition| {
                 let mut faults = Faults::default();
